@@ -1,0 +1,22 @@
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/*
+ * Instants are microseconds. Only the server loop and the commands ask what
+ * time it is; everything below them is told.
+ */
+
+/* Monotonic: for every timer. A wall clock that jumps does not move it. */
+int64_t clock_mono_us(void);
+/* Unix epoch: for log lines and status updates only. */
+int64_t clock_wall_us(void);
+
+/* PostgreSQL counts from 2000-01-01 00:00:00 UTC. */
+#define CLOCK_PG_EPOCH_US INT64_C(946684800000000)
+
+#define MS(n) ((int64_t)(n) * 1000)
+#define SECONDS(n) ((int64_t)(n) * 1000000)
+
+#endif

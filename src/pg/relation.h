@@ -1,0 +1,48 @@
+#ifndef PG_RELATION_H
+#define PG_RELATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pg/pgoutput.h"
+
+/*
+ * The tables the server has described on this connection, by OID. A Relation
+ * message replaces what was known; nothing outlives the connection.
+ */
+
+struct relation_column {
+	const char *name;
+	uint32_t type_oid;
+	int32_t typmod;
+	bool key;
+};
+
+struct relation {
+	uint32_t oid;
+	char identity; /* pg_class.relreplident: d, n, f, i */
+	uint16_t n;
+	const char *schema, *name;
+	struct relation_column col[];
+};
+
+struct relation_cache {
+	struct relation **slot; /* open addressing; a power of two */
+	size_t cap, used;
+};
+
+void relation_cache_init(struct relation_cache *c);
+/* Forgets everything; the cache can be used again. */
+void relation_cache_free(struct relation_cache *c);
+
+/* Copies what msg says. Returns 0, or -1 with ERR_NOMEM. */
+int relation_cache_put(struct relation_cache *c,
+    const struct pgo_relation *msg, struct err *err);
+
+/* The relation, valid until it is put again or the cache is freed; or NULL. */
+const struct relation *relation_cache_get(const struct relation_cache *c,
+    uint32_t oid);
+
+#endif
