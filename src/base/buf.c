@@ -50,8 +50,10 @@ grow(struct buf *b, size_t n)
 		return true;
 	}
 	cap = b->cap < 256 ? 256 : b->cap;
-	while (cap < unread + n)
-		cap = cap > b->max / 2 ? b->max : cap * 2;
+	while (cap < unread + n && cap < b->max)
+		cap *= 2;
+	if (cap > b->max)
+		cap = b->max;
 	if ((p = malloc(cap)) == NULL)
 		return false;
 	if (unread > 0)

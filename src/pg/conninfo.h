@@ -15,7 +15,7 @@ struct conninfo {
 		       Unix socket; "" means the default socket directory */
 	char *port; /* decimal, 1 to 65535 */
 	char *user;
-	char *password; /* NULL when none was given; wiped when freed */
+	char *password; /* NULL when none was given, or ""; wiped when freed */
 	char *dbname;
 	char *application_name;
 	char *options;	       /* for the startup packet; "" when none */
@@ -29,8 +29,8 @@ typedef char *conninfo_env(const char *name);
  * Reads text (NULL or "" when there is none) over env. os_user stands in for
  * the user where nothing names one; dbname falls back to the user. On success
  * every member but password is set, and owned by ci. Returns 0, or -1 with
- * ERR_USAGE, and then there is nothing to free. No error text holds a
- * password.
+ * ERR_USAGE (or ERR_NOMEM), and then there is nothing to free. No error text
+ * holds a password or another value.
  */
 int conninfo_parse(struct conninfo *ci, const char *text, conninfo_env *env,
     const char *os_user, struct err *err);

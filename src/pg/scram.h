@@ -30,8 +30,9 @@ struct scram {
 
 /*
  * Starts an exchange: appends the client-first-message to out. user is empty
- * for PostgreSQL, which knows it from the startup packet; nonce is
- * SCRAM_NONCE_LEN printable characters without ','.
+ * for PostgreSQL, which knows it from the startup packet (else at most 48
+ * characters without '=' and ','); nonce is 1 to SCRAM_NONCE_LEN printable
+ * characters without ','.
  */
 void scram_first(struct scram *s, const char *user, const char *nonce,
     struct buf *out);
@@ -42,7 +43,7 @@ void scram_first(struct scram *s, const char *user, const char *nonce,
  * r=,s=,i= in this order, a nonce that does not begin with ours or adds
  * nothing to it, a salt that is not strict base64 or empty, an iteration count
  * of 0 or above SCRAM_MAX_ITERATIONS (before any hashing), a message out of
- * turn.
+ * turn. A refusal, here and in scram_verify, ends the exchange and wipes s.
  */
 int scram_final(struct scram *s, const char *password, const uint8_t *msg,
     size_t len, struct buf *out, struct err *err);

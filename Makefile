@@ -1,0 +1,94 @@
+# walstream. GNU make.
+#
+#	make		build build/walstream
+#	make demo	see it work, with a throwaway PostgreSQL
+#	make check	build and run every test
+#	make install	PREFIX=/usr/local DESTDIR=
+#
+# SANITIZE=1 builds everything with AddressSanitizer and UBSan, WERROR=1 makes
+# warnings errors.
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+PYTHON = /usr/bin/python3
+
+CFLAGS = -O2 -g
+WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	-Wpointer-arith -Wcast-qual -Wsign-compare -Wvla -Wformat=2
+HARDEN = -fstack-protector-strong -fPIE
+LIBS = -lnghttp2 -lprotobuf-nanopb -lcrypto
+
+OUT = build
+ifdef SANITIZE
+OUT = build/sanitize
+HARDEN += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+endif
+ifdef WERROR
+WARNINGS += -Werror
+endif
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) \
+	$(HARDEN) -Isrc -I$(OUT)/gen $(CFLAGS)
+ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+SRC = $(sort $(wildcard src/*.c src/*/*.c))
+OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/plugin.pb.o
+# What a unit test links: everything but main.
+PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
+UNIT = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+
+all: $(OUT)/walstream
+
+$(OUT)/walstream: $(OBJ)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(OBJ) $(LIBS)
+
+$(OUT)/obj/%.o: src/%.c | $(OUT)/gen/plugin.pb.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/gen/%.o: $(OUT)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(OUT)/gen/plugin.pb.c: $(OUT)/gen/plugin.pb.h ;
+$(OUT)/gen/plugin.pb.h: proto/plugin.proto
+	@mkdir -p $(@D)
+	protoc -Iproto --nanopb_out=$(OUT)/gen proto/plugin.proto
+
+$(OUT)/unit/%: tests/unit/%.c $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+		$(PARTS) $(LIBS) -lcmocka
+
+-include $(OBJ:.o=.d) $(UNIT:=.d)
+
+install: $(OUT)/walstream
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/walstream $(DESTDIR)$(PREFIX)/bin/walstream
+
+# The two commands that do everything on a fresh machine.
+demo:
+	@tests/tools/deps demo
+	@$(MAKE) --no-print-directory all
+	@WALSTREAM=$(OUT)/walstream KEEP=$(KEEP) tests/tools/demo
+
+check:
+	@tests/tools/deps check
+	@$(MAKE) --no-print-directory all layers unit integration
+
+layers:
+	@tests/tools/layers
+
+unit: $(UNIT)
+	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
+
+integration: $(OUT)/walstream
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
+
+clean:
+	rm -rf build
+
+.PHONY: all install demo check layers unit integration clean
+.DELETE_ON_ERROR:

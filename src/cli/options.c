@@ -1,0 +1,341 @@
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which commands an option belongs to, by name; "" is every one. */
+struct option {
+	enum option_id id;
+	const char *name;
+	char letter;	     /* 0: none */
+	const char *arg;     /* NULL: a flag */
+	const char *env;     /* NULL: none */
+	const char *def;     /* NULL: none */
+	const char *command; /* NULL: every command */
+	int position;	     /* 1, 2: may also be given without its name */
+	bool required;
+	const char *help;
+};
+
+static const struct option table[] = {
+	{ OPT_PUBLICATION, "publication", 0, "NAME", NULL, NULL, "start", 1,
+	    true, "publication to stream" },
+	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "start", 2, true,
+	    "replication slot; made when it does not exist" },
+	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "delete", 1, true,
+	    "replication slot to delete" },
+	{ OPT_PORT, "port", 'p', "PORT", "PORT", "50051", "start", 0, false,
+	    "TCP port to listen on; 0 picks a free one" },
+	{ OPT_HOST, "host", 'h', "HOST", "HOST", "0.0.0.0", "start", 0, false,
+	    "address to listen on" },
+	{ OPT_TEMPORARY, "temporary", 't', "true|false", "TEMPORARY", "true",
+	    "start", 0, false,
+	    "a slot that lives no longer than this process" },
+	{ OPT_BUFFER_SIZE, "buffer-size", 0, "SIZE", NULL, "16MiB", "start", 0,
+	    false, "memory for events that clients have not taken" },
+	{ OPT_ADDRESS, "address", 0, "HOST:PORT", NULL, "127.0.0.1:50051",
+	    "tail", 1, false, "walstream server to connect to" },
+	{ OPT_COUNT, "count", 0, "N", NULL, NULL, "tail", 0, false,
+	    "exit after N events" },
+	{ OPT_ACK, "ack", 0, NULL, NULL, NULL, "tail", 0, false,
+	    "acknowledge what was printed; otherwise nothing is" },
+	{ OPT_QUIET, "quiet", 0, NULL, NULL, NULL, "tail", 0, false,
+	    "print only a final count and rate" },
+	{ OPT_TAIL_FORMAT, "format", 0, "json|pretty", NULL, "json", "tail", 0,
+	    false, "one JSON object a line, or a line to read" },
+	{ OPT_LIST_FORMAT, "format", 0, "table|json", NULL, "table", "list", 0,
+	    false, "how to print the slots" },
+	{ OPT_CONNECTION, "connection", 'c', "CONNINFO", "CONNECTION", NULL,
+	    NULL, 0, false,
+	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
+	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0, false,
+	    "error, warn, info or debug" },
+	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, false,
+	    "print this help" },
+	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, false,
+	    "print the version" },
+};
+
+#define TABLE_LEN (sizeof(table) / sizeof(table[0]))
+
+/* Does this row count for the command (NULL: none named yet)? */
+static bool
+applies(const struct option *opt, const struct command *c)
+{
+	return opt->command == NULL ||
+	    (c != NULL && strcmp(opt->command, c->name) == 0);
+}
+
+static const struct option *
+find_name(const struct command *c, const char *name, size_t len)
+{
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (applies(&table[i], c) && strlen(table[i].name) == len &&
+		    strncmp(table[i].name, name, len) == 0)
+			return &table[i];
+	return NULL;
+}
+
+static const struct option *
+find_letter(const struct command *c, char letter)
+{
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (applies(&table[i], c) && table[i].letter == letter)
+			return &table[i];
+	return NULL;
+}
+
+static const struct option *
+find_position(const struct command *c, int position)
+{
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (applies(&table[i], c) && table[i].position == position)
+			return &table[i];
+	return NULL;
+}
+
+static const char *
+command_name(const struct options *o)
+{
+	return o->command == NULL ? "" : o->command->name;
+}
+
+static int
+unknown(const struct options *o, const char *arg, struct err *err)
+{
+	return err_set(err, ERR_USAGE, "unknown option %.100s (try walstream "
+	    "%s%s--help)", arg, command_name(o), o->command ? " " : "");
+}
+
+static int
+set(struct options *o, const struct option *opt, const char *value,
+    struct err *err)
+{
+	if (o->value[opt->id] != NULL)
+		return err_set(err, ERR_USAGE, "--%s is given twice",
+		    opt->name);
+	o->value[opt->id] = value;
+	return 0;
+}
+
+/* argv[*i] is an option; takes its value from behind '=' or the next word. */
+static int
+take_option(struct options *o, int argc, char **argv, int *i, struct err *err)
+{
+	const char *arg = argv[*i], *value = NULL;
+	const struct option *opt;
+	size_t len;
+
+	if (arg[1] == '-') {
+		len = strcspn(arg + 2, "=");
+		opt = find_name(o->command, arg + 2, len);
+		if (arg[2 + len] == '=')
+			value = arg + 2 + len + 1;
+	} else {
+		opt = find_letter(o->command, arg[1]);
+		if (arg[2] != '\0')
+			value = arg + 2 + (arg[2] == '=');
+	}
+	if (opt == NULL)
+		return unknown(o, arg, err);
+	if (opt->arg == NULL)
+		return value != NULL
+		    ? err_set(err, ERR_USAGE, "--%s takes no value", opt->name)
+		    : set(o, opt, "", err);
+	if (value == NULL && *i + 1 < argc)
+		value = argv[++*i];
+	if (value == NULL)
+		return err_set(err, ERR_USAGE, "--%s needs a value: %s",
+		    opt->name, opt->arg);
+	return set(o, opt, value, err);
+}
+
+static int
+take_word(struct options *o, const struct command *commands, const char *word,
+    int *position, struct err *err)
+{
+	const struct option *opt;
+	const struct command *c;
+
+	if (o->command != NULL) {
+		opt = find_position(o->command, ++*position);
+		if (opt == NULL)
+			return err_set(err, ERR_USAGE, "unexpected argument "
+			    "\"%.100s\" (try walstream %s --help)", word,
+			    o->command->name);
+		return set(o, opt, word, err);
+	}
+	for (c = commands; c->name != NULL; c++) {
+		if (strcmp(c->name, word) == 0) {
+			o->command = c;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_USAGE, "unknown command \"%.100s\" (try "
+	    "walstream --help)", word);
+}
+
+/* Fills what was not given, and says what is missing. */
+static int
+complete(struct options *o, struct err *err)
+{
+	const struct option *opt;
+	const char *env;
+
+	for (size_t i = 0; i < TABLE_LEN; i++) {
+		opt = &table[i];
+		if (!applies(opt, o->command) || o->value[opt->id] != NULL)
+			continue;
+		env = opt->env == NULL ? NULL : getenv(opt->env);
+		if (env != NULL && *env != '\0')
+			o->value[opt->id] = env;
+		else
+			o->value[opt->id] = opt->def;
+		if (opt->required && o->value[opt->id] == NULL)
+			return err_set(err, ERR_USAGE, "--%s is missing (try "
+			    "walstream %s --help)", opt->name,
+			    command_name(o));
+	}
+	return 0;
+}
+
+int
+options_parse(struct options *o, const struct command *commands, int argc,
+    char **argv, struct err *err)
+{
+	bool only_words = false;
+	int position = 0, rc;
+
+	memset(o, 0, sizeof(*o));
+	for (int i = 1; i < argc; i++) {
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+			continue;
+		}
+		if (!only_words && argv[i][0] == '-' && argv[i][1] != '\0')
+			rc = take_option(o, argc, argv, &i, err);
+		else
+			rc = take_word(o, commands, argv[i], &position, err);
+		if (rc == -1)
+			return -1;
+	}
+	if (o->value[OPT_HELP] != NULL || o->value[OPT_VERSION] != NULL)
+		return 0;
+	if (o->command == NULL)
+		return err_set(err, ERR_USAGE,
+		    "no command given (try walstream --help)");
+	return complete(o, err);
+}
+
+static void
+help_option(const struct option *opt, FILE *to)
+{
+	char left[64];
+	int n;
+
+	n = opt->letter != 0
+	    ? snprintf(left, sizeof(left), "-%c, --%s", opt->letter, opt->name)
+	    : snprintf(left, sizeof(left), "    --%s", opt->name);
+	if (opt->arg != NULL)
+		snprintf(left + n, sizeof(left) - (size_t)n, " %s", opt->arg);
+	fprintf(to, "  %-28s %s", left, opt->help);
+	if (opt->env != NULL)
+		fprintf(to, " [env: %s]", opt->env);
+	if (opt->def != NULL)
+		fprintf(to, " [default: %s]", opt->def);
+	fputc('\n', to);
+}
+
+void
+options_help(const struct options *o, const struct command *commands, FILE *to)
+{
+	const struct command *c = o->command;
+
+	if (c != NULL) {
+		fprintf(to, "%s\n\nUsage: walstream [OPTION...] %s %s\n\n",
+		    c->summary, c->name, c->usage);
+	} else {
+		fprintf(to, "Streams the row changes of a PostgreSQL database "
+		    "to gRPC clients.\n\n"
+		    "Usage: walstream [OPTION...] COMMAND ...\n\nCommands:\n");
+		for (c = commands; c->name != NULL; c++)
+			fprintf(to, "  %-8s %s\n", c->name, c->summary);
+		fputs("\nwalstream COMMAND --help lists a command's options."
+		      "\n\n", to);
+	}
+	fputs("Options:\n", to);
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (applies(&table[i], o->command))
+			help_option(&table[i], to);
+}
+
+/* The name by which to complain about an option. */
+static const char *
+name_of(enum option_id id)
+{
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (table[i].id == id)
+			return table[i].name;
+	return "?";
+}
+
+int
+options_bool(const struct options *o, enum option_id id, bool *v,
+    struct err *err)
+{
+	const char *s = o->value[id];
+
+	*v = strcmp(s, "true") == 0;
+	if (*v || strcmp(s, "false") == 0)
+		return 0;
+	return err_set(err, ERR_USAGE, "--%s must be true or false, not "
+	    "\"%.100s\"", name_of(id), s);
+}
+
+/* Digits only, up to max; *end is what follows. */
+static int
+number(const char *s, unsigned long long max, unsigned long long *v,
+    char **end)
+{
+	if (!isdigit((unsigned char)*s))
+		return -1;
+	errno = 0;
+	*v = strtoull(s, end, 10);
+	return errno != 0 || *v > max ? -1 : 0;
+}
+
+int
+options_number(const struct options *o, enum option_id id,
+    unsigned long long max, unsigned long long *v, struct err *err)
+{
+	char *end;
+
+	if (number(o->value[id], max, v, &end) == 0 && *end == '\0')
+		return 0;
+	return err_set(err, ERR_USAGE, "--%s must be a number from 0 to %llu, "
+	    "not \"%.100s\"", name_of(id), max, o->value[id]);
+}
+
+int
+options_size(const struct options *o, enum option_id id, size_t *v,
+    struct err *err)
+{
+	static const char *const unit[] = { "", "KiB", "MiB", "GiB" };
+	unsigned long long n;
+	char *end;
+
+	if (number(o->value[id], SIZE_MAX >> 30, &n, &end) == 0) {
+		for (int i = 0; i < 4; i++) {
+			if (strcmp(end, unit[i]) != 0)
+				continue;
+			*v = (size_t)n << (10 * i);
+			return 0;
+		}
+	}
+	return err_set(err, ERR_USAGE, "--%s must be a size such as 65536, "
+	    "512KiB, 16MiB or 1GiB, not \"%.100s\"", name_of(id),
+	    o->value[id]);
+}

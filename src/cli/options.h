@@ -1,0 +1,69 @@
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+/*
+ * The command line: one table of all options, read by the parser and by
+ * --help.
+ */
+
+enum option_id {
+	OPT_CONNECTION,
+	OPT_LOG_LEVEL,
+	OPT_PUBLICATION,
+	OPT_SLOT,
+	OPT_PORT,
+	OPT_HOST,
+	OPT_TEMPORARY,
+	OPT_BUFFER_SIZE,
+	OPT_ADDRESS,
+	OPT_COUNT,
+	OPT_ACK,
+	OPT_QUIET,
+	OPT_TAIL_FORMAT,
+	OPT_LIST_FORMAT,
+	OPT_HELP,
+	OPT_VERSION,
+	OPTIONS
+};
+
+struct options;
+
+struct command {
+	const char *name;
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line */
+	int (*run)(const struct options *o); /* returns the exit status */
+};
+
+struct options {
+	const struct command *command; /* NULL: none was named */
+	/* From the command line, else the environment, else the default; NULL
+	 * when there is none. A flag that was given is "". */
+	const char *value[OPTIONS];
+};
+
+/* Reads argv. commands ends with a NULL name. Returns 0, or -1 with
+ * ERR_USAGE. Nothing is missing when neither --help nor --version was given. */
+int options_parse(struct options *o, const struct command *commands, int argc,
+    char **argv, struct err *err);
+
+/* Prints what --help prints, for o's command or for walstream as a whole. */
+void options_help(const struct options *o, const struct command *commands,
+    FILE *to);
+
+/* An option's value. Each returns 0, or -1 with ERR_USAGE naming it. */
+int options_bool(const struct options *o, enum option_id id, bool *v,
+    struct err *err);
+int options_number(const struct options *o, enum option_id id,
+    unsigned long long max, unsigned long long *v, struct err *err);
+/* Bytes, with an optional suffix KiB, MiB or GiB. */
+int options_size(const struct options *o, enum option_id id, size_t *v,
+    struct err *err);
+
+#endif

@@ -1,0 +1,46 @@
+#include <string.h>
+
+#include "cli/commands.h"
+#include "pg/replication.h"
+#include "server/server.h"
+
+#define MIN_BUFFER ((size_t)64 * 1024)
+
+static int
+read_options(struct server_config *c, const struct options *o, struct err *err)
+{
+	unsigned long long port;
+
+	c->pg.slot = o->value[OPT_SLOT];
+	c->pg.publication = o->value[OPT_PUBLICATION];
+	c->host = o->value[OPT_HOST];
+	c->port = o->value[OPT_PORT];
+	if (repl_check_slot_name(c->pg.slot, err) == -1 ||
+	    options_number(o, OPT_PORT, 65535, &port, err) == -1 ||
+	    options_bool(o, OPT_TEMPORARY, &c->pg.temporary, err) == -1 ||
+	    options_size(o, OPT_BUFFER_SIZE, &c->buffer_size, err) == -1)
+		return -1;
+	if (c->buffer_size < MIN_BUFFER)
+		return err_set(err, ERR_USAGE, "--buffer-size must be at least "
+		    "%zuKiB", MIN_BUFFER / 1024);
+	if (*c->pg.publication == '\0')
+		return err_set(err, ERR_USAGE, "--publication is empty");
+	return 0;
+}
+
+int
+cmd_start(const struct options *o)
+{
+	struct server_config config;
+	struct conninfo ci;
+	struct err err;
+	int rc;
+
+	if (read_options(&config, o, &err) == -1 ||
+	    cmd_conninfo(&ci, o, &err) == -1)
+		return cmd_fail(&err);
+	config.pg.conninfo = &ci;
+	rc = server_run(&config, &err);
+	conninfo_free(&ci);
+	return rc == 0 ? EXIT_DONE : cmd_fail(&err);
+}

@@ -1,0 +1,345 @@
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "event/json.h"
+#include "event/proto.h"
+#include "grpc/h2.h"
+#include "net/conn.h"
+
+/*
+ * walstream tail: a gRPC client like any other, which prints what it gets.
+ */
+
+#define SESSION "/plugin.PluginService/Session"
+#define READ_SIZE ((size_t)64 * 1024)
+#define MAX_EVENT (((size_t)1 << 30) + 65536)
+#define CONNECT_TIMEOUT_MS 10000
+/* How long the server gets to take the last ack. */
+#define FINISH_TIMEOUT_MS 2000
+
+struct tail {
+	struct conn conn;
+	struct h2 *h2;
+	struct h2_stream *stream; /* NULL once it has ended */
+	bool ack, quiet, pretty;
+	unsigned long long limit; /* 0: none */
+	unsigned long long count;
+	int64_t first_at; /* of the first event; 0: none yet */
+	lsn_t printed;	  /* highest pg_lsn printed */
+	lsn_t acked;
+	struct buf text; /* to print */
+	struct buf hold; /* the strings of one event */
+	struct err err;	 /* why it ended; ERR_NONE: as asked */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+static bool
+finished(const struct tail *t)
+{
+	return t->limit > 0 && t->count >= t->limit;
+}
+
+static void
+put_json(struct buf *out, const struct event *e)
+{
+	buf_putf(out, "{\"op\":\"%s\",\"pg_lsn\":\"" LSN_FMT "\",\"schema\":",
+	    event_op_name(e->op), LSN_ARG(e->pg_lsn));
+	json_put_string(out, e->schema, strlen(e->schema));
+	buf_put_str(out, ",\"table\":");
+	json_put_string(out, e->table, strlen(e->table));
+	if (e->json != NULL) {
+		buf_put_str(out, ",\"payload\":");
+		buf_put(out, e->json, e->json_len);
+	}
+	buf_put_str(out, "}\n");
+}
+
+static void
+put_pretty(struct buf *out, const struct event *e)
+{
+	buf_putf(out, "%-10" PRIX32 "/%-8" PRIX32 " %-8s %s.%s ",
+	    (uint32_t)(e->pg_lsn >> 32), (uint32_t)e->pg_lsn,
+	    event_op_name(e->op), e->schema, e->table);
+	if (e->json != NULL)
+		buf_put(out, e->json, e->json_len);
+	buf_put_u8(out, '\n');
+}
+
+static void
+flush_text(struct tail *t)
+{
+	if (t->text.failed)
+		err_set(&t->err, ERR_NOMEM, "out of memory");
+	if (buf_unread(&t->text) > 0 &&
+	    (fwrite(buf_head(&t->text), 1, buf_unread(&t->text), stdout) <
+		    buf_unread(&t->text) || fflush(stdout) != 0))
+		err_set(&t->err, ERR_IO, "cannot write to standard output");
+	buf_shrink(&t->text, READ_SIZE);
+}
+
+static void
+tail_message(struct h2_stream *s, const uint8_t *p, size_t n)
+{
+	struct tail *t = s->user;
+	struct event e;
+
+	if (finished(t) || t->err.kind != ERR_NONE)
+		return;
+	if (proto_get_event(p, n, &e, &t->hold, &t->err) == -1)
+		return;
+	if (e.op == EVENT_NONE)
+		return; /* from a later version */
+	if (t->count++ == 0)
+		t->first_at = clock_mono_us();
+	if (!t->quiet)
+		(t->pretty ? put_pretty : put_json)(&t->text, &e);
+	t->printed = lsn_max(t->printed, e.pg_lsn);
+	if (buf_unread(&t->text) > READ_SIZE)
+		flush_text(t);
+}
+
+/* The only thing a client says: one framed ack. */
+static size_t
+tail_pull(struct h2_stream *s, uint8_t *to, size_t cap)
+{
+	struct tail *t = s->user;
+	struct buf ack;
+	size_t n;
+
+	if (!t->ack || t->acked >= t->printed)
+		return 0;
+	buf_init(&ack, 256);
+	proto_put_ack(&ack, t->printed);
+	n = buf_unread(&ack);
+	if (ack.failed || n + FRAME_HEAD > cap) {
+		buf_free(&ack);
+		return 0;
+	}
+	frame_head(to, n);
+	memcpy(to + FRAME_HEAD, buf_head(&ack), n);
+	buf_free(&ack);
+	t->acked = t->printed;
+	return n + FRAME_HEAD;
+}
+
+static void
+tail_closed(struct h2_stream *s)
+{
+	struct tail *t = s->user;
+
+	t->stream = NULL;
+	if (finished(t) || interrupted || t->err.kind != ERR_NONE)
+		return;
+	err_set(&t->err, ERR_IO, "the server ended the stream: %s%s%s",
+	    grpc_code_name(s->code), *s->message != '\0' ? ": " : "",
+	    s->message);
+}
+
+static const struct h2_handler handler = {
+	.max_message = MAX_EVENT,
+	.message = tail_message,
+	.pull = tail_pull,
+	.closed = tail_closed,
+};
+
+static int
+connect_to(struct tail *t, const char *address)
+{
+	char host[256] = "127.0.0.1", port[8] = "50051";
+	struct addr list[ADDR_MAX];
+	int n;
+
+	if (addr_split(address, host, sizeof(host), port, sizeof(port)) == -1)
+		return err_set(&t->err, ERR_USAGE, "\"%.200s\" is not an "
+		    "address: HOST:PORT is expected", address);
+	if ((n = addr_resolve(list, host, port, false, &t->err)) == -1)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		if (conn_connect(&t->conn, &list[i], &t->err) == -1)
+			continue;
+		if (conn_wait(&t->conn, POLLOUT, CONNECT_TIMEOUT_MS) <= 0)
+			err_set(&t->err, ERR_IO, "cannot connect: timed out");
+		else if (conn_connected(&t->conn, &t->err) == 0)
+			return 0;
+		err_prefix(&t->err, "%s", list[i].text);
+		conn_close(&t->conn);
+	}
+	return -1;
+}
+
+static int
+take_input(struct tail *t)
+{
+	switch (conn_read(&t->conn, READ_SIZE, &t->err)) {
+	case CONN_AGAIN:
+		return 0;
+	case CONN_EOF:
+		return err_set(&t->err, ERR_IO,
+		    "the server closed the connection");
+	case CONN_ERROR:
+		return -1;
+	case CONN_OK:
+		break;
+	}
+	if (h2_input(t->h2, buf_head(&t->conn.in), buf_unread(&t->conn.in),
+		&t->err) == -1)
+		return -1;
+	buf_reset(&t->conn.in);
+	flush_text(t);
+	if (t->stream != NULL && t->ack && t->acked < t->printed)
+		h2_wake(t->stream);
+	return t->err.kind == ERR_NONE ? 0 : -1;
+}
+
+static int
+send_output(struct tail *t)
+{
+	if (h2_output(t->h2, &t->conn.out, READ_SIZE, &t->err) == -1)
+		return -1;
+	return conn_flush(&t->conn, &t->err) == CONN_ERROR ? -1 : 0;
+}
+
+static short
+want(const struct tail *t)
+{
+	return buf_unread(&t->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+static void
+serve(struct tail *t)
+{
+	int revents;
+
+	while (send_output(t) == 0 && t->stream != NULL && !finished(t) &&
+	    !interrupted) {
+		revents = conn_wait(&t->conn, want(t), -1);
+		if (revents > 0 && (revents & ~POLLOUT) != 0 &&
+		    take_input(t) == -1)
+			return;
+	}
+}
+
+/*
+ * The last ack must arrive: a socket that is closed with input unread is
+ * reset, and takes with it what the server has not read. So: everything out,
+ * FIN, and read until the server has closed as well.
+ */
+static void
+finish(struct tail *t)
+{
+	int64_t until = clock_mono_us() + MS(FINISH_TIMEOUT_MS);
+	struct err late;
+
+	if (t->err.kind != ERR_NONE || t->stream == NULL)
+		return;
+	t->err.kind = ERR_NONE;
+	while (send_output(t) == 0 && buf_unread(&t->conn.out) > 0 &&
+	    clock_mono_us() < until)
+		conn_wait(&t->conn, POLLOUT, 100);
+	h2_cancel(t->stream);
+	if (send_output(t) == -1)
+		return;
+	conn_finish(&t->conn);
+	while (clock_mono_us() < until) {
+		if (conn_wait(&t->conn, POLLIN, 100) <= 0)
+			continue;
+		if (conn_read(&t->conn, READ_SIZE, &late) != CONN_OK)
+			return;
+		buf_reset(&t->conn.in);
+	}
+}
+
+static void
+print_summary(const struct tail *t)
+{
+	double s = t->count == 0
+	    ? 0
+	    : (double)(clock_mono_us() - t->first_at) / 1e6;
+
+	printf("%llu events in %.3f s, %.0f events/s\n", t->count, s,
+	    s > 0 ? (double)t->count / s : 0);
+}
+
+static int
+read_options(struct tail *t, const struct options *o)
+{
+	const char *format = o->value[OPT_TAIL_FORMAT];
+
+	t->ack = o->value[OPT_ACK] != NULL;
+	t->quiet = o->value[OPT_QUIET] != NULL;
+	t->pretty = strcmp(format, "pretty") == 0;
+	if (!t->pretty && strcmp(format, "json") != 0)
+		return err_set(&t->err, ERR_USAGE, "--format must be json or "
+		    "pretty, not \"%.100s\"", format);
+	if (o->value[OPT_COUNT] == NULL)
+		return 0;
+	if (options_number(o, OPT_COUNT, UINT64_MAX, &t->limit, &t->err) == -1)
+		return -1;
+	return t->limit > 0 ? 0
+			    : err_set(&t->err, ERR_USAGE, "--count must be at "
+				  "least 1");
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+static int
+run(struct tail *t, const char *address)
+{
+	catch_signals();
+	if (connect_to(t, address) == -1)
+		return -1;
+	t->err.kind = ERR_NONE;
+	if ((t->h2 = h2_new_client()) == NULL ||
+	    (t->stream = h2_call(t->h2, address, SESSION, &handler, t)) == NULL)
+		return err_set(&t->err, ERR_NOMEM, "out of memory");
+	serve(t);
+	finish(t);
+	if (t->quiet)
+		print_summary(t);
+	return t->err.kind == ERR_NONE ? 0 : -1;
+}
+
+int
+cmd_tail(const struct options *o)
+{
+	struct tail t;
+	int rc;
+
+	memset(&t, 0, sizeof(t));
+	conn_init(&t.conn, READ_SIZE * 4, READ_SIZE * 4);
+	buf_init(&t.text, MAX_EVENT * 2);
+	buf_init(&t.hold, MAX_EVENT);
+	rc = read_options(&t, o);
+	if (rc == 0)
+		rc = run(&t, o->value[OPT_ADDRESS]);
+	if (t.h2 != NULL) {
+		interrupted = 1; /* what closes now was meant to */
+		h2_del(t.h2);
+	}
+	conn_close(&t.conn);
+	buf_free(&t.text);
+	buf_free(&t.hold);
+	return rc == 0 ? EXIT_DONE : cmd_fail(&t.err);
+}

@@ -1,0 +1,99 @@
+#include "feed/quorum.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void
+quorum_init(struct quorum *q)
+{
+	memset(q, 0, sizeof(*q));
+}
+
+void
+quorum_join(struct quorum *q, struct quorum_member *m, lsn_t start_lsn)
+{
+	m->acked = m->sent = m->served = start_lsn;
+	m->votes = true;
+	m->prev = NULL;
+	m->next = q->members;
+	if (q->members != NULL)
+		q->members->prev = m;
+	q->members = m;
+}
+
+void
+quorum_leave(struct quorum *q, struct quorum_member *m)
+{
+	if (m->prev == NULL && q->members != m)
+		return;
+	if (m->next != NULL)
+		m->next->prev = m->prev;
+	if (m->prev != NULL)
+		m->prev->next = m->next;
+	else
+		q->members = m->next;
+	m->next = m->prev = NULL;
+}
+
+void
+quorum_sent(struct quorum_member *m, lsn_t pg_lsn)
+{
+	/* What was served until now stays this member's position. */
+	if (quorum_idle(m))
+		m->acked = quorum_position(m);
+	m->sent = lsn_max(m->sent, pg_lsn);
+}
+
+void
+quorum_served(struct quorum_member *m, lsn_t lsn)
+{
+	m->served = lsn_max(m->served, lsn);
+}
+
+int
+quorum_ack(struct quorum_member *m, lsn_t lsn, struct err *err)
+{
+	if (lsn > m->sent)
+		return err_set(err, ERR_USAGE, "acknowledged " LSN_FMT
+		    ", but the highest pg_lsn sent on this stream is " LSN_FMT,
+		    LSN_ARG(lsn), LSN_ARG(m->sent));
+	m->acked = lsn_max(m->acked, lsn);
+	return 0;
+}
+
+bool
+quorum_idle(const struct quorum_member *m)
+{
+	return m->acked >= m->sent;
+}
+
+lsn_t
+quorum_position(const struct quorum_member *m)
+{
+	return quorum_idle(m) ? lsn_max(m->acked, m->served) : m->acked;
+}
+
+lsn_t
+quorum_confirm(struct quorum *q)
+{
+	const struct quorum_member *m;
+	lsn_t low = 0;
+	bool any = false;
+
+	for (m = q->members; m != NULL; m = m->next) {
+		if (!m->votes)
+			continue;
+		if (!any || quorum_position(m) < low)
+			low = quorum_position(m);
+		any = true;
+	}
+	if (any)
+		q->confirmed = lsn_max(q->confirmed, low);
+	return q->confirmed;
+}
+
+void
+quorum_reset(struct quorum *q, lsn_t confirmed)
+{
+	q->confirmed = confirmed;
+}

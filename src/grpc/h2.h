@@ -1,0 +1,106 @@
+#ifndef GRPC_H2_H
+#define GRPC_H2_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "grpc/frame.h"
+#include "grpc/status.h"
+
+/*
+ * gRPC over one HTTP/2 connection, as server or as client: bytes in, bytes
+ * out, no sockets (RFC 9113; grpc/doc/PROTOCOL-HTTP2.md). The only file that
+ * knows nghttp2.
+ *
+ * A stream is one call. It is made by the peer's request (server) or h2_call
+ * (client), lives until its handler's `closed` has run, and is freed by the
+ * next end of h2_input or h2_output, so a pointer to it is good within the
+ * turn. h2_input and h2_output are never called from a handler.
+ */
+
+struct h2;
+
+struct h2_stream {
+	struct h2 *h2;
+	int32_t id;
+	void *user;	       /* the handler's own */
+	bool half_closed;      /* the peer sends nothing more */
+	bool ending;	       /* trailers follow at the next message boundary */
+	bool mid_message;      /* set by pull: its last byte is not a boundary */
+	bool responded;	       /* server: response headers are submitted */
+	const struct h2_handler *handler;
+	struct frame in;
+	struct h2_request *request; /* server: until the headers are complete */
+	enum grpc_code code;	    /* of the trailers, sent or received */
+	char message[512];
+	int http_status; /* client: of the response, 0 until it came */
+	bool has_status; /* client: grpc-status was received */
+	struct h2_stream *next, *prev;
+};
+
+/* What a call does. Every member but half_closed and responded must be set. */
+struct h2_handler {
+	/* Longest message taken, bytes. */
+	size_t max_message;
+	/* Server: a request for this method is here; arg is h2_new's. */
+	void (*open)(struct h2_stream *s, void *arg);
+	/* Client: the response headers are here. */
+	void (*responded)(struct h2_stream *s);
+	/* One whole message. */
+	void (*message)(struct h2_stream *s, const uint8_t *p, size_t n);
+	/* The peer will send nothing more (END_STREAM). */
+	void (*half_closed)(struct h2_stream *s);
+	/* Writes up to cap bytes of framed messages, sets s->mid_message, and
+	 * returns how many; 0: nothing now, h2_wake says when. Once s->ending
+	 * is set it goes no further than the message it is in. */
+	size_t (*pull)(struct h2_stream *s, uint8_t *to, size_t cap);
+	/* The call is over, for whatever reason: let go of s->user. Client:
+	 * s->code and s->message say how it ended. */
+	void (*closed)(struct h2_stream *s);
+};
+
+/* One row for each method a server offers; the last has a NULL path. */
+struct h2_method {
+	const char *path; /* "/package.Service/Method" */
+	const struct h2_handler *handler;
+};
+
+/* NULL when out of memory. methods must outlive the connection. */
+struct h2 *h2_new_server(const struct h2_method *methods, void *arg);
+struct h2 *h2_new_client(void);
+/* Runs `closed` for every stream, then frees everything. */
+void h2_del(struct h2 *h);
+
+/* Takes bytes from the peer. Returns 0, or -1 with ERR_PROTO: what h2_output
+ * still yields (a GOAWAY) is to be sent, and the connection closed. */
+int h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err);
+/* Appends bytes for the peer to out until there are limit or nothing is left.
+ * Returns 0, or -1 with an error after which the connection is useless. */
+int h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err);
+/* Is there anything for h2_output? */
+bool h2_want_write(const struct h2 *h);
+/* Both sides are done with the connection. */
+bool h2_over(const struct h2 *h);
+
+/* Server: sends the response headers; from now on pull is asked. */
+void h2_respond(struct h2_stream *s);
+/* pull has something to give again. */
+void h2_wake(struct h2_stream *s);
+/* Server: ends the call with a status, after the message that is being sent.
+ * Only the first call counts. */
+void h2_end(struct h2_stream *s, enum grpc_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Tells the peer that no new stream will be accepted. */
+void h2_goaway(struct h2 *h);
+
+/* Client: gives a call up. What pull still has is not asked for. */
+void h2_cancel(struct h2_stream *s);
+
+/* Client: starts a call on the connection. NULL when out of memory. */
+struct h2_stream *h2_call(struct h2 *h, const char *authority,
+    const char *path, const struct h2_handler *handler, void *user);
+
+#endif

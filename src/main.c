@@ -1,0 +1,44 @@
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+
+static const struct command commands[] = {
+	{ "start", "--publication NAME --slot NAME [OPTION...]",
+	    "Stream the changes of a publication to gRPC clients.",
+	    cmd_start },
+	{ "list", "[OPTION...]", "List the server's replication slots.",
+	    cmd_list },
+	{ "delete", "--slot NAME [OPTION...]", "Delete a replication slot.",
+	    cmd_delete },
+	{ "tail", "[HOST:PORT] [OPTION...]",
+	    "Connect to a walstream server and print its events.", cmd_tail },
+	{ NULL, NULL, NULL, NULL },
+};
+
+int
+main(int argc, char **argv)
+{
+	enum log_level level;
+	struct options o;
+	struct err err;
+
+	if (options_parse(&o, commands, argc, argv, &err) == -1)
+		return cmd_fail(&err);
+	if (o.value[OPT_HELP] != NULL) {
+		options_help(&o, commands, stdout);
+		return EXIT_DONE;
+	}
+	if (o.value[OPT_VERSION] != NULL) {
+		puts("walstream " VERSION);
+		return EXIT_DONE;
+	}
+	if (log_parse_level(o.value[OPT_LOG_LEVEL], &level) == -1) {
+		err_set(&err, ERR_USAGE, "--log-level must be error, warn, "
+		    "info or debug, not \"%.100s\"", o.value[OPT_LOG_LEVEL]);
+		return cmd_fail(&err);
+	}
+	log_set_level(level);
+	return o.command->run(&o);
+}

@@ -1,0 +1,122 @@
+#include "net/addr.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+void
+addr_describe(struct addr *a)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	bool v6 = a->sa.ss_family == AF_INET6;
+
+	if (getnameinfo((struct sockaddr *)&a->sa, a->len, host, sizeof(host),
+		port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+		snprintf(a->text, sizeof(a->text), "?");
+		return;
+	}
+	snprintf(a->text, sizeof(a->text), v6 ? "[%.100s]:%.10s"
+					      : "%.100s:%.10s", host, port);
+}
+
+int
+addr_resolve(struct addr *list, const char *host, const char *port,
+    bool passive, struct err *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0) };
+	struct addrinfo *found, *ai;
+	int n = 0, rc;
+
+	rc = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &found);
+	if (rc != 0)
+		return err_set(err, ERR_IO, "cannot resolve host \"%.200s\": "
+		    "%s", host, gai_strerror(rc));
+	for (ai = found; ai != NULL && n < ADDR_MAX; ai = ai->ai_next) {
+		memcpy(&list[n].sa, ai->ai_addr, ai->ai_addrlen);
+		list[n].len = ai->ai_addrlen;
+		addr_describe(&list[n]);
+		n++;
+	}
+	freeaddrinfo(found);
+	return n;
+}
+
+static int
+unix_address(struct addr *a, const char *dir, const char *port)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
+	int n;
+
+	memset(a, 0, sizeof(*a));
+	un->sun_family = AF_UNIX;
+	n = snprintf(un->sun_path, sizeof(un->sun_path), "%s/.s.PGSQL.%s", dir,
+	    port);
+	if (n < 0 || (size_t)n >= sizeof(un->sun_path))
+		return -1;
+	a->len = sizeof(*un);
+	snprintf(a->text, sizeof(a->text), "%s", un->sun_path);
+	return 0;
+}
+
+int
+addr_pg_socket(struct addr *a, const char *dir, const char *port,
+    struct err *err)
+{
+	static const char *const usual[] = { "/var/run/postgresql", "/tmp" };
+	struct stat st;
+
+	if (*dir != '\0') {
+		if (unix_address(a, dir, port) == -1)
+			return err_set(err, ERR_USAGE, "socket directory "
+			    "\"%.100s\" is too long", dir);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		if (unix_address(a, usual[i], port) == 0 &&
+		    stat(a->text, &st) == 0)
+			return 0;
+	}
+	return unix_address(a, usual[0], port);
+}
+
+/* Copies n characters of p; returns 0, or -1 when they do not fit. */
+static int
+take(char *to, size_t cap, const char *p, size_t n)
+{
+	if (n >= cap)
+		return -1;
+	memcpy(to, p, n);
+	to[n] = '\0';
+	return 0;
+}
+
+int
+addr_split(const char *text, char *host, size_t hostcap, char *port,
+    size_t portcap)
+{
+	const char *colon, *end;
+
+	if (*text == '[') {
+		if ((end = strchr(text, ']')) == NULL ||
+		    (end[1] != '\0' && end[1] != ':'))
+			return -1;
+		if (take(host, hostcap, text + 1, (size_t)(end - text - 1)))
+			return -1;
+		colon = end[1] == ':' ? end + 1 : NULL;
+	} else {
+		colon = strrchr(text, ':');
+		end = colon != NULL ? colon : text + strlen(text);
+		if (end != text && take(host, hostcap, text,
+		    (size_t)(end - text)) == -1)
+			return -1;
+	}
+	if (colon == NULL)
+		return 0;
+	if (colon[1] == '\0' || strspn(colon + 1, "0123456789") !=
+	    strlen(colon + 1))
+		return -1;
+	return take(port, portcap, colon + 1, strlen(colon + 1));
+}

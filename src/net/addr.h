@@ -1,0 +1,41 @@
+#ifndef NET_ADDR_H
+#define NET_ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+
+/* Socket addresses: where to connect to, where to listen. */
+
+struct addr {
+	struct sockaddr_storage sa;
+	socklen_t len;
+	char text[128]; /* "127.0.0.1:5432", "[::1]:5432", "/run/x/.s.PGSQL.1" */
+};
+
+#define ADDR_MAX 16
+
+/* Fills a->text from a->sa. */
+void addr_describe(struct addr *a);
+
+/*
+ * Looks host and port up; blocks for as long as the system's resolver takes.
+ * At most ADDR_MAX addresses are written to list. Returns how many, or -1 with
+ * ERR_IO naming host.
+ */
+int addr_resolve(struct addr *list, const char *host, const char *port,
+    bool passive, struct err *err);
+
+/* The Unix socket of PostgreSQL on this port in directory dir ("": the first
+ * of the usual ones that has it). Returns 0, or -1 with ERR_IO. */
+int addr_pg_socket(struct addr *a, const char *dir, const char *port,
+    struct err *err);
+
+/* Splits "HOST:PORT", "[V6]:PORT", "HOST" or ":PORT" into host[hostcap] and
+ * port[portcap]; what is missing is left as it was. Returns 0, or -1. */
+int addr_split(const char *text, char *host, size_t hostcap, char *port,
+    size_t portcap);
+
+#endif

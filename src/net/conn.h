@@ -1,0 +1,55 @@
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "net/addr.h"
+
+/*
+ * One non-blocking stream socket with a buffer each way. Nothing here waits
+ * but conn_wait.
+ */
+struct conn {
+	int fd; /* -1 when closed */
+	struct buf in, out;
+};
+
+/* Bytes each buffer may grow to. */
+void conn_init(struct conn *c, size_t in_max, size_t out_max);
+/* Takes over a connected socket. */
+void conn_adopt(struct conn *c, int fd);
+/* Closes the socket, if any, and frees the buffers. Can be used again. */
+void conn_close(struct conn *c);
+
+/* Begins to connect. Returns 0 (conn_connected will tell), or -1 with ERR_IO. */
+int conn_connect(struct conn *c, const struct addr *a, struct err *err);
+/* The outcome, once the socket is writable. Returns 0, or -1 with ERR_IO. */
+int conn_connected(struct conn *c, struct err *err);
+
+enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
+
+/* Reads once, at most n bytes, to the end of c->in. CONN_OK: something came.
+ * CONN_ERROR fills err. */
+enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
+/* Writes c->out as far as the socket takes it. CONN_OK: all of it. */
+enum conn_result conn_flush(struct conn *c, struct err *err);
+
+/* Tells the peer that nothing more will be written (FIN). */
+void conn_finish(struct conn *c);
+
+/* Waits until the socket is ready for events (POLLIN, POLLOUT) or timeout_ms
+ * has passed (-1: for ever); for commands that serve one connection. Returns
+ * the ready events, 0 on timeout, -1 when a signal came. */
+int conn_wait(const struct conn *c, short events, int timeout_ms);
+
+/* A listening socket on a, non-blocking, or -1 with ERR_IO. *bound is what it
+ * is bound to (a port of 0 picks a free one). */
+int conn_listen(const struct addr *a, struct addr *bound, struct err *err);
+/* The next waiting connection and where from, or -1 with errno set. */
+int conn_accept(int listener, struct addr *from);
+
+#endif

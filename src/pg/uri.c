@@ -1,0 +1,189 @@
+#include "pg/uri.h"
+
+#include <string.h>
+
+struct uri {
+	char *at; /* what is not yet cut */
+	uri_store *store;
+	void *arg;
+	struct err *err;
+};
+
+size_t
+uri_scheme(const char *text)
+{
+	static const char *const schemes[] = { "postgresql://", "postgres://" };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (strncmp(text, schemes[i], n) == 0)
+			return n;
+	}
+	return 0;
+}
+
+/* Takes the text before the first character of stop, or all of it. Returns
+ * that character, or NUL. */
+static char
+cut(struct uri *u, const char *stop, char **token)
+{
+	size_t n = strcspn(u->at, stop);
+	char c = u->at[n];
+
+	*token = u->at;
+	u->at += n + (c != '\0');
+	(*token)[n] = '\0';
+	return c;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Undoes percent-encoding in place. */
+static int
+decode(char *s, struct err *err)
+{
+	char *to = s;
+
+	for (; *s != '\0'; s++) {
+		if (*s != '%') {
+			*to++ = *s;
+			continue;
+		}
+		if (hex(s[1]) < 0 || hex(s[2]) < 0)
+			return err_set(err, ERR_USAGE,
+			    "connection URI: \"%%\" is not followed by two "
+			    "hexadecimal digits; write %%25 for \"%%\"");
+		*to = (char)(hex(s[1]) << 4 | hex(s[2]));
+		if (*to++ == '\0')
+			return err_set(err, ERR_USAGE,
+			    "connection URI: %%00 is not allowed");
+		s += 2;
+	}
+	*to = '\0';
+	return 0;
+}
+
+static int
+put(struct uri *u, const char *key, char *value)
+{
+	if (*value == '\0')
+		return 0;
+	if (decode(value, u->err) == -1)
+		return -1;
+	return u->store(u->arg, key, value, u->err);
+}
+
+static int
+credentials(struct uri *u)
+{
+	char *user, *password, *end = u->at + strcspn(u->at, "@/");
+
+	if (*end != '@')
+		return 0;
+	*end = '\0';
+	cut(u, ":", &user);
+	password = u->at;
+	u->at = end + 1;
+	if (put(u, "user", user) == -1)
+		return -1;
+	return put(u, "password", password);
+}
+
+/* An IPv6 address; *end is what follows the brackets. */
+static int
+bracketed(struct uri *u, char **host, char *end)
+{
+	u->at++;
+	if (cut(u, "]", host) == '\0')
+		return err_set(u->err, ERR_USAGE,
+		    "connection URI: no \"]\" after an IPv6 address");
+	if (**host == '\0')
+		return err_set(u->err, ERR_USAGE,
+		    "connection URI: empty IPv6 address");
+	*end = *u->at;
+	if (*end == '\0')
+		return 0;
+	if (strchr(":/?,", *end) == NULL)
+		return err_set(u->err, ERR_USAGE,
+		    "connection URI: only \":port\", \"/\" or \"?\" can "
+		    "follow an IPv6 address");
+	u->at++;
+	return 0;
+}
+
+/* Host and port; *end is what follows them: '/', '?' or NUL. */
+static int
+authority(struct uri *u, char *end)
+{
+	char *host, *port;
+
+	if (*u->at != '[')
+		*end = cut(u, ":/?,", &host);
+	else if (bracketed(u, &host, end) == -1)
+		return -1;
+	port = host + strlen(host);
+	if (*end == ':')
+		*end = cut(u, "/?,", &port);
+	if (*end == ',')
+		return err_set(u->err, ERR_USAGE,
+		    "connection URI: several hosts are not supported");
+	/* The rest of a password with a bare '@' would end up in log lines as
+	 * the name of a host. */
+	if (strchr(host, '@') != NULL)
+		return err_set(u->err, ERR_USAGE,
+		    "connection URI: more than one \"@\"; write %%40 for \"@\" "
+		    "in a user name or password");
+	if (put(u, "host", host) == -1)
+		return -1;
+	return put(u, "port", port);
+}
+
+static int
+parameters(struct uri *u)
+{
+	char *key, *value;
+
+	while (*u->at != '\0') {
+		cut(u, "&", &key);
+		if ((value = strchr(key, '=')) == NULL)
+			return err_set(u->err, ERR_USAGE,
+			    "connection URI: a parameter without \"=\"");
+		*value++ = '\0';
+		if (strchr(value, '=') != NULL)
+			return err_set(u->err, ERR_USAGE,
+			    "connection URI: a parameter with two \"=\"; write "
+			    "%%3D for \"=\" in a value");
+		if (decode(key, u->err) == -1 || decode(value, u->err) == -1)
+			return -1;
+		if (u->store(u->arg, key, value, u->err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+uri_parse(char *text, uri_store *store, void *arg, struct err *err)
+{
+	struct uri u = { text + uri_scheme(text), store, arg, err };
+	char end = '\0', *dbname;
+
+	if (credentials(&u) == -1 || authority(&u, &end) == -1)
+		return -1;
+	if (end == '/') {
+		end = cut(&u, "?", &dbname);
+		if (put(&u, "dbname", dbname) == -1)
+			return -1;
+	}
+	return end == '?' ? parameters(&u) : 0;
+}

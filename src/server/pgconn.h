@@ -1,0 +1,69 @@
+#ifndef SERVER_PGCONN_H
+#define SERVER_PGCONN_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "net/conn.h"
+#include "pg/conninfo.h"
+#include "pg/scram.h"
+#include "pg/wire.h"
+
+/*
+ * One connection to PostgreSQL, from connect() to the first ReadyForQuery and
+ * then message by message. Never waits: pgconn_step is called when poll says
+ * so, and says what became of it.
+ */
+
+enum pgconn_state {
+	PGCONN_CLOSED,
+	PGCONN_CONNECTING, /* connect() is under way */
+	PGCONN_LOGIN,	   /* startup packet sent, authentication */
+	PGCONN_READY,	   /* for queries */
+};
+
+struct pgconn {
+	enum pgconn_state state;
+	struct conn conn;
+	const struct conninfo *ci;
+	bool replication; /* a walsender, which takes replication commands */
+	struct addr addr[ADDR_MAX]; /* to try, in turn */
+	int addr_count, addr_at;
+	int64_t deadline_at; /* of the address being tried; monotonic us */
+	struct scram scram;
+	bool authenticated; /* AuthenticationOk was received */
+	size_t cut;	    /* bytes of the message pgconn_next gave last */
+	size_t want;	    /* bytes of input the next one needs */
+};
+
+void pgconn_init(struct pgconn *pc);
+/* Begins; replication asks for a walsender instead of a plain backend. ci must
+ * outlive the connection. Blocks while a host name is
+ * being resolved. Returns 0, or -1 with err. */
+int pgconn_open(struct pgconn *pc, const struct conninfo *ci, bool replication,
+    int64_t now, struct err *err);
+/* Says Terminate, as far as the socket takes it at once, and closes. */
+void pgconn_close(struct pgconn *pc);
+
+/* Poll events to wait for. */
+short pgconn_want(const struct pgconn *pc);
+/* Moves on, until PGCONN_READY. Returns 0, or -1 with err (and is closed). */
+int pgconn_step(struct pgconn *pc, short revents, int64_t now,
+    struct err *err);
+
+/*
+ * For PGCONN_READY. Reads once what has come, at most n bytes or, if that is
+ * more, what the next message needs. Returns 0, or -1 with err; when the
+ * server hung up, the messages that are already here come first.
+ */
+int pgconn_fill(struct pgconn *pc, size_t n, struct err *err);
+/* The next message, borrowed until the next call on pc. Notices are logged,
+ * ParameterStatus and notifications skipped. Returns 1, 0 when there is none
+ * yet, or -1 with err: ERR_SERVER for an ErrorResponse. */
+int pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err);
+/* Queues a query; pgconn_flush sends. */
+void pgconn_query(struct pgconn *pc, const char *sql);
+/* Returns 0, also when the socket takes no more now, or -1 with err. */
+int pgconn_flush(struct pgconn *pc, struct err *err);
+
+#endif

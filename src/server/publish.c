@@ -1,0 +1,212 @@
+#include "server/publish.h"
+
+#include <string.h>
+
+#include "event/change.h"
+#include "grpc/frame.h"
+
+#define KEEP ((size_t)1 << 20)
+
+int
+publish_init(struct publish *p, struct ring *ring, size_t max_event)
+{
+	memset(p, 0, sizeof(*p));
+	p->ring = ring;
+	relation_cache_init(&p->relations);
+	buf_init(&p->schema, 4096);
+	buf_init(&p->table, 4096);
+	buf_init(&p->json, max_event);
+	buf_init(&p->message, max_event + 8192);
+	p->decoder = pgo_new();
+	return p->decoder == NULL ? -1 : 0;
+}
+
+void
+publish_free(struct publish *p)
+{
+	relation_cache_free(&p->relations);
+	buf_free(&p->schema);
+	buf_free(&p->table);
+	buf_free(&p->json);
+	buf_free(&p->message);
+	pgo_del(p->decoder);
+}
+
+void
+publish_start(struct publish *p, lsn_t lsn, bool resume)
+{
+	publish_stop(p);
+	if (!resume)
+		ring_segment(p->ring, lsn);
+	p->floor = p->ring->last;
+	p->start_lsn = p->complete_lsn = lsn;
+	p->commit_lsn = 0;
+}
+
+void
+publish_stop(struct publish *p)
+{
+	relation_cache_free(&p->relations);
+	p->open = false;
+	p->held = EVENT_NONE;
+}
+
+/* Is the event p->seq of this transaction in the ring already? */
+static bool
+known(const struct publish *p)
+{
+	struct ring_pos pos = { p->commit_lsn, p->seq };
+
+	return ring_pos_le(pos, p->floor);
+}
+
+/* Encodes the held event, if there is one, into the ring. */
+static int
+release(struct publish *p, lsn_t pg_lsn, struct err *err)
+{
+	struct ring_pos pos = { p->commit_lsn, p->seq };
+	struct event e = { .op = p->held, .pg_lsn = pg_lsn };
+	static const uint8_t head[FRAME_HEAD];
+
+	if (p->held == EVENT_NONE)
+		return 0;
+	p->held = EVENT_NONE;
+	e.schema = buf_cstr(&p->schema);
+	e.table = buf_cstr(&p->table);
+	e.json = (const char *)buf_head(&p->json);
+	e.json_len = buf_unread(&p->json);
+	buf_shrink(&p->message, KEEP);
+	buf_put(&p->message, head, sizeof(head));
+	proto_put_event(&p->message, &e);
+	if (p->message.failed || p->schema.failed || p->table.failed)
+		return err_set(err, ERR_LIMIT, "an event of %s.%s does not fit",
+		    e.schema, e.table);
+	frame_head(p->message.data, p->message.len - FRAME_HEAD);
+	if (ring_append(p->ring, pos, pg_lsn, p->message.data,
+		p->message.len) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory for events");
+	p->events++;
+	return 0;
+}
+
+/* Begins the next event: releases the one before, which was not the last. */
+static int
+hold(struct publish *p, enum event_op op, uint32_t oid,
+    const struct relation **rel, struct err *err)
+{
+	if (!p->open)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a change outside a transaction");
+	if ((*rel = relation_cache_get(&p->relations, oid)) == NULL)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a change of the unknown relation %u", oid);
+	if (release(p, p->commit_lsn, err) == -1)
+		return -1;
+	p->seq++;
+	if (known(p))
+		return 0;
+	p->held = op;
+	buf_reset(&p->schema);
+	buf_put_str(&p->schema, (*rel)->schema);
+	buf_reset(&p->table);
+	buf_put_str(&p->table, (*rel)->name);
+	buf_shrink(&p->json, KEEP);
+	return 0;
+}
+
+static int
+on_change(struct publish *p, const struct pgo_msg *m, struct err *err)
+{
+	enum event_op op = m->type == PGO_INSERT ? EVENT_INSERT
+	    : m->type == PGO_UPDATE		 ? EVENT_UPDATE
+						 : EVENT_DELETE;
+	const struct relation *rel;
+
+	if (hold(p, op, m->change.oid, &rel, err) == -1)
+		return -1;
+	return p->held == EVENT_NONE ? 0
+				     : change_payload(&p->json, rel, m, err);
+}
+
+static int
+on_truncate(struct publish *p, const struct pgo_msg *m, struct err *err)
+{
+	const struct relation *rel;
+
+	for (uint32_t i = 0; i < m->truncate.n; i++)
+		if (hold(p, EVENT_TRUNCATE, m->truncate.oid[i], &rel, err))
+			return -1;
+	return 0;
+}
+
+static int
+on_begin(struct publish *p, const struct pgo_msg *m, struct err *err)
+{
+	if (p->open)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: Begin inside a transaction");
+	p->open = true;
+	p->commit_lsn = m->begin.final_lsn;
+	p->seq = 0;
+	return 0;
+}
+
+static int
+on_commit(struct publish *p, const struct pgo_msg *m, struct err *err)
+{
+	if (!p->open || m->commit.commit_lsn != p->commit_lsn)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: Commit without its Begin");
+	if (release(p, m->commit.end_lsn, err) == -1)
+		return -1;
+	p->open = false;
+	p->complete_lsn = lsn_max(p->complete_lsn, m->commit.end_lsn);
+	p->transactions++;
+	return 0;
+}
+
+static int
+on_relation(struct publish *p, const struct pgo_msg *m, struct err *err)
+{
+	return relation_cache_put(&p->relations, &m->relation, err);
+}
+
+int
+publish_message(struct publish *p, const uint8_t *data, size_t len,
+    struct err *err)
+{
+	struct pgo_msg m;
+
+	if (pgo_decode(p->decoder, data, len, &m, err) == -1)
+		return -1;
+	switch (m.type) {
+	case PGO_INSERT:
+	case PGO_UPDATE:
+	case PGO_DELETE:
+		return on_change(p, &m, err);
+	case PGO_TRUNCATE:
+		return on_truncate(p, &m, err);
+	case PGO_BEGIN:
+		return on_begin(p, &m, err);
+	case PGO_COMMIT:
+		return on_commit(p, &m, err);
+	case PGO_RELATION:
+		return on_relation(p, &m, err);
+	default: /* Type, Origin, Message: nothing to deliver */
+		return 0;
+	}
+}
+
+void
+publish_keepalive(struct publish *p, lsn_t wal_end)
+{
+	if (!p->open)
+		p->complete_lsn = lsn_max(p->complete_lsn, wal_end);
+}
+
+lsn_t
+publish_now(const struct publish *p)
+{
+	return p->commit_lsn == 0 ? p->start_lsn
+				  : lsn_max(p->start_lsn, p->commit_lsn + 1);
+}

@@ -1,0 +1,369 @@
+#include "server/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/conn.h"
+#include "server/client.h"
+#include "server/session.h"
+
+/* How long a stream waits to be put in place before it is told to retry. */
+#define PG_GRACE SECONDS(30)
+/* How long clients get to take their last bytes at shutdown. */
+#define DRAIN SECONDS(2)
+/* Out of descriptors: how long no connection is accepted. */
+#define ACCEPT_PAUSE MS(200)
+#define ACCEPT_BATCH 64
+#define MAX_EVENT ((size_t)1 << 30)
+
+enum { FD_LISTENER, FD_PG, FD_CLIENTS }; /* places in the poll set */
+
+struct server {
+	const struct server_config *config;
+	struct ring ring;
+	struct quorum quorum;
+	struct publish publish;
+	struct walreceiver wr;
+	struct session_list sessions;
+	struct client *clients;
+	size_t client_count;
+	int listener;
+	struct addr bound;
+	bool again;	      /* the next turn must not wait */
+	bool serving;	      /* PostgreSQL was reached: connections are taken */
+	int64_t accept_at;    /* not before: descriptors ran out */
+	bool draining;	      /* shutting down */
+	int64_t drain_at;     /* until then */
+	struct pollfd *polls;
+	size_t poll_cap;
+};
+
+static volatile sig_atomic_t signals;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+/* Signals are delivered only inside ppoll, so none is missed. */
+static void
+catch_signals(sigset_t *during_poll)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t block;
+
+	sigemptyset(&sa.sa_mask);
+	sigemptyset(&block);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGINT);
+	sigprocmask(SIG_BLOCK, &block, during_poll);
+	sigdelset(during_poll, SIGTERM);
+	sigdelset(during_poll, SIGINT);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+/* Room in the poll set for one more connection. */
+static int
+grow_polls(struct server *sv)
+{
+	size_t cap = sv->poll_cap == 0 ? 64 : sv->poll_cap * 2;
+	struct pollfd *p;
+
+	if (FD_CLIENTS + sv->client_count < sv->poll_cap)
+		return 0;
+	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
+		return -1;
+	sv->polls = p;
+	sv->poll_cap = cap;
+	return 0;
+}
+
+static int
+open_listener(struct server *sv, struct err *err)
+{
+	struct addr list[ADDR_MAX];
+
+	if (addr_resolve(list, sv->config->host, sv->config->port, true,
+		err) == -1)
+		return -1;
+	sv->listener = conn_listen(&list[0], &sv->bound, err);
+	return sv->listener == -1 ? -1 : 0;
+}
+
+static int
+server_init(struct server *sv, const struct server_config *config,
+    struct err *err)
+{
+	memset(sv, 0, sizeof(*sv));
+	sv->config = config;
+	sv->listener = -1;
+	ring_init(&sv->ring, config->buffer_size);
+	quorum_init(&sv->quorum);
+	sv->sessions = (struct session_list){ .ring = &sv->ring,
+		.quorum = &sv->quorum,
+		.publish = &sv->publish,
+		.temporary = config->pg.temporary };
+	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
+	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
+	    grow_polls(sv) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return open_listener(sv, err);
+}
+
+static void
+server_free(struct server *sv)
+{
+	struct client *c;
+
+	while ((c = sv->clients) != NULL) {
+		sv->clients = c->next;
+		client_del(c);
+	}
+	walreceiver_free(&sv->wr);
+	publish_free(&sv->publish);
+	ring_free(&sv->ring);
+	free(sv->polls);
+	if (sv->listener != -1)
+		close(sv->listener);
+}
+
+/* The poll set, and until when to wait (monotonic us). */
+static int64_t
+prepare(struct server *sv, int64_t now)
+{
+	int64_t until = walreceiver_deadline(&sv->wr, now);
+	short pg = walreceiver_want(&sv->wr);
+	struct pollfd *p = sv->polls;
+	struct client *c;
+
+	p[FD_LISTENER] = (struct pollfd){ -1, POLLIN, 0 };
+	if (sv->serving && !sv->draining && now >= sv->accept_at)
+		p[FD_LISTENER].fd = sv->listener;
+	else if (now < sv->accept_at && sv->accept_at < until)
+		until = sv->accept_at;
+	/* With nothing to wait for, a hangup must not wake us over and over. */
+	p[FD_PG] = (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg,
+		0 };
+	p += FD_CLIENTS;
+	for (c = sv->clients; c != NULL; c = c->next, p++) {
+		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
+		if (c->more)
+			until = now;
+	}
+	if (sv->sessions.count > 0 && now + SECONDS(1) < until)
+		until = now + SECONDS(1); /* grace of waiting streams */
+	return sv->draining && sv->drain_at < until ? sv->drain_at : until;
+}
+
+static void
+accept_clients(struct server *sv, int64_t now)
+{
+	struct client *c;
+	struct addr from;
+	int fd;
+
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		if ((fd = conn_accept(sv->listener, &from)) == -1)
+			break;
+		if (grow_polls(sv) == -1) {
+			close(fd);
+			return;
+		}
+		if ((c = client_new(fd, &from, &sv->sessions)) == NULL)
+			return;
+		c->next = sv->clients;
+		sv->clients = c;
+		sv->client_count++;
+	}
+	if (fd == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
+	    errno != EINTR && errno != ECONNABORTED) {
+		log_error("server.accept", "cannot accept a connection: %s",
+		    strerror(errno));
+		sv->accept_at = now + ACCEPT_PAUSE;
+	}
+}
+
+/* Acks first: what they free may be what the next event needs. */
+static void
+read_clients(struct server *sv)
+{
+	const struct pollfd *p = sv->polls + FD_CLIENTS;
+	struct client *c;
+
+	for (c = sv->clients; c != NULL; c = c->next, p++)
+		if ((p->revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+			client_read(c);
+}
+
+static void
+write_clients(struct server *sv)
+{
+	struct client *c;
+
+	for (c = sv->clients; c != NULL; c = c->next)
+		client_write(c);
+}
+
+/* What a leaving client frees is for the next turn to use, at once. */
+static void
+sweep_clients(struct server *sv)
+{
+	struct client **at = &sv->clients, *c;
+
+	while ((c = *at) != NULL) {
+		if (!client_over(c)) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		sv->client_count--;
+		sv->again = true;
+		client_del(c);
+	}
+}
+
+/* What PostgreSQL's side means for the streams. */
+static void
+serve_streams(struct server *sv, int64_t now)
+{
+	struct err *broken = &sv->wr.broken;
+
+	if (broken->kind != ERR_NONE) {
+		log_error("server.streams_ended", "%s", broken->text);
+		sessions_end(&sv->sessions, broken->kind == ERR_LOST
+			? GRPC_DATA_LOSS
+			: GRPC_FAILED_PRECONDITION, broken->text);
+		broken->kind = ERR_NONE;
+	}
+	if (walreceiver_streaming(&sv->wr) && !sv->draining) {
+		if (sessions_place(&sv->sessions))
+			walreceiver_rewind(&sv->wr);
+	} else {
+		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
+		    GRPC_UNAVAILABLE, "PostgreSQL cannot be reached");
+	}
+	sessions_update(&sv->sessions);
+}
+
+static void
+begin_drain(struct server *sv, int64_t now)
+{
+	struct client *c;
+
+	log_info("server.stopping", "shutting down");
+	sv->draining = true;
+	sv->drain_at = now + DRAIN;
+	sessions_end(&sv->sessions, GRPC_UNAVAILABLE,
+	    "walstream is shutting down");
+	for (c = sv->clients; c != NULL; c = c->next)
+		client_drain(c);
+}
+
+/* One step of the shutdown; true when there is nothing left to wait for. */
+static bool
+drained(struct server *sv, int64_t now)
+{
+	if (sv->wr.state == WR_CLOSED)
+		return true;
+	if (!sv->wr.closing &&
+	    (sv->clients == NULL || now >= sv->drain_at))
+		walreceiver_close(&sv->wr, now);
+	return sv->wr.state == WR_CLOSED;
+}
+
+static int
+turn(struct server *sv, int64_t now, struct err *err)
+{
+	const struct pollfd *p = sv->polls;
+	short pg = p[FD_PG].revents;
+
+	sv->sessions.now = now;
+	sv->again = false;
+	read_clients(sv);
+	if ((p[FD_LISTENER].revents & POLLIN) != 0)
+		accept_clients(sv, now);
+	walreceiver_attach(&sv->wr, sv->sessions.count > 0);
+	if (walreceiver_step(&sv->wr, pg, now, err) == -1)
+		return -1;
+	if (!sv->serving && sv->wr.was_ready) {
+		sv->serving = true;
+		log_info("server.listening", "listening on %s",
+		    sv->bound.text);
+	}
+	serve_streams(sv, now);
+	write_clients(sv);
+	sweep_clients(sv);
+	sessions_update(&sv->sessions);
+	ring_trim(&sv->ring, sessions_low(&sv->sessions),
+	    quorum_confirm(&sv->quorum));
+	walreceiver_report(&sv->wr, now);
+	return 0;
+}
+
+static int
+run(struct server *sv, const sigset_t *during_poll, struct err *err)
+{
+	int64_t now = clock_mono_us(), wait;
+	struct timespec ts;
+	int seen = 0, n;
+
+	for (;;) {
+		wait = prepare(sv, now) - clock_mono_us();
+		if (wait < 0 || sv->again || signals > seen)
+			wait = 0;
+		ts.tv_sec = (time_t)(wait / 1000000);
+		ts.tv_nsec = (long)(wait % 1000000 * 1000);
+		n = ppoll(sv->polls, FD_CLIENTS + sv->client_count, &ts,
+		    during_poll);
+		now = clock_mono_us();
+		if (n == -1) { /* a signal: no revents are valid */
+			for (size_t i = 0; i < FD_CLIENTS + sv->client_count;
+			     i++)
+				sv->polls[i].revents = 0;
+			continue;
+		}
+		if (turn(sv, now, err) == -1)
+			return -1;
+		if (signals > seen && sv->draining)
+			return 0; /* a second signal: at once */
+		if (signals > seen) {
+			seen = signals;
+			begin_drain(sv, now);
+		}
+		if (sv->draining && drained(sv, now))
+			return 0;
+	}
+}
+
+int
+server_run(const struct server_config *config, struct err *err)
+{
+	sigset_t during_poll;
+	struct server sv;
+	int rc;
+
+	rc = server_init(&sv, config, err);
+	if (rc == 0) {
+		catch_signals(&during_poll);
+		rc = run(&sv, &during_poll, err);
+	}
+	if (rc == 0)
+		log_info("server.stopped", "stopped, confirmed up to " LSN_FMT
+		    ", %" PRIu64 " events of %" PRIu64 " transactions",
+		    LSN_ARG(sv.wr.reported), sv.publish.events,
+		    sv.publish.transactions);
+	server_free(&sv);
+	return rc;
+}

@@ -1,0 +1,21 @@
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "server/walreceiver.h"
+
+struct server_config {
+	struct walreceiver_config pg;
+	const char *host, *port; /* to listen on */
+	size_t buffer_size;	 /* of the ring, bytes */
+};
+
+/*
+ * Runs `walstream start`: the one poll loop. Returns 0 after SIGTERM or
+ * SIGINT, or -1 with err when it could not start.
+ */
+int server_run(const struct server_config *config, struct err *err);
+
+#endif

@@ -1,0 +1,303 @@
+#include "server/walquery.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pg/replication.h"
+
+#define STATUS_MAX SECONDS(10)
+
+/*
+ * One function each for what is asked, for a row of the answer, and for its
+ * end.
+ */
+
+static void
+ask_identify(const struct walreceiver *wr, struct buf *sql)
+{
+	(void)wr;
+	buf_put_str(sql, "IDENTIFY_SYSTEM");
+}
+
+static int
+row_identify(struct walreceiver *wr, const struct wire_row *row,
+    struct err *err)
+{
+	char lsn[32];
+
+	wire_row_text(row, 0, wr->system_identifier,
+	    sizeof(wr->system_identifier));
+	wire_row_text(row, 2, lsn, sizeof(lsn));
+	if (lsn_parse(lsn, &wr->server_lsn) == -1)
+		return err_set(err, ERR_PROTO,
+		    "IDENTIFY_SYSTEM returned no position");
+	return 0;
+}
+
+static int
+done_identify(struct walreceiver *wr, struct err *err)
+{
+	(void)wr;
+	(void)err;
+	return WR_SETTINGS;
+}
+
+static void
+ask_settings(const struct walreceiver *wr, struct buf *sql)
+{
+	(void)wr;
+	buf_put_str(sql, "SELECT pg_catalog.current_setting('wal_level'), "
+	    "pg_catalog.current_setting('server_version_num'), setting "
+	    "FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'");
+}
+
+static int
+row_settings(struct walreceiver *wr, const struct wire_row *row,
+    struct err *err)
+{
+	char wal_level[32], version[16], timeout[16];
+	int64_t third;
+
+	wire_row_text(row, 0, wal_level, sizeof(wal_level));
+	wire_row_text(row, 1, version, sizeof(version));
+	wire_row_text(row, 2, timeout, sizeof(timeout));
+	wr->version = atoi(version);
+	if (wr->version < 140000)
+		return err_set(err, ERR_CONFIG, "the server's version is %d; "
+		    "walstream needs PostgreSQL 14 or later", wr->version);
+	if (strcmp(wal_level, "logical") != 0)
+		return err_set(err, ERR_CONFIG, "the server has wal_level=%s; "
+		    "set wal_level=logical in postgresql.conf and restart it",
+		    wal_level);
+	third = MS(atoll(timeout)) / 3;
+	wr->status_interval_us =
+	    third > 0 && third < STATUS_MAX ? third : STATUS_MAX;
+	return 0;
+}
+
+static int
+done_settings(struct walreceiver *wr, struct err *err)
+{
+	(void)err;
+	(void)wr;
+	return WR_PUBLICATION;
+}
+
+static void
+ask_publication(const struct walreceiver *wr, struct buf *sql)
+{
+	buf_put_str(sql, "SELECT 1 FROM pg_catalog.pg_publication "
+	    "WHERE pubname = ");
+	repl_quote_literal(sql, wr->config->publication);
+}
+
+static int
+row_publication(struct walreceiver *wr, const struct wire_row *row,
+    struct err *err)
+{
+	(void)row;
+	(void)err;
+	wr->found = true;
+	return 0;
+}
+
+static int
+done_publication(struct walreceiver *wr, struct err *err)
+{
+	if (!wr->found)
+		return err_set(err, ERR_CONFIG, "publication \"%s\" does not "
+		    "exist in database \"%s\"; make it with CREATE PUBLICATION",
+		    wr->config->publication, wr->config->conninfo->dbname);
+	return WR_SLOT;
+}
+
+static void
+ask_slot(const struct walreceiver *wr, struct buf *sql)
+{
+	buf_put_str(sql, "SELECT slot_type, plugin, database, "
+	    "database = pg_catalog.current_database(), temporary, active_pid, "
+	    "confirmed_flush_lsn, wal_status "
+	    "FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
+	repl_quote_literal(sql, wr->config->slot);
+}
+
+/* Is the slot that was found the kind that was asked for? */
+static int
+check_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	const char *slot = wr->config->slot;
+	char type[16], plugin[64], database[64], here[2], temporary[2];
+	char pid[16], wal_status[16];
+
+	wire_row_text(row, 0, type, sizeof(type));
+	wire_row_text(row, 1, plugin, sizeof(plugin));
+	wire_row_text(row, 2, database, sizeof(database));
+	wire_row_text(row, 3, here, sizeof(here));
+	wire_row_text(row, 4, temporary, sizeof(temporary));
+	wire_row_text(row, 5, pid, sizeof(pid));
+	wire_row_text(row, 7, wal_status, sizeof(wal_status));
+	if (strcmp(type, "logical") != 0)
+		return err_set(err, ERR_CONFIG, "slot \"%s\" is a %s slot; "
+		    "walstream needs a logical one: choose another name", slot,
+		    type);
+	if (strcmp(plugin, "pgoutput") != 0)
+		return err_set(err, ERR_CONFIG, "slot \"%s\" uses the output "
+		    "plugin %s; walstream needs pgoutput: choose another name",
+		    slot, plugin);
+	if (*here != 't')
+		return err_set(err, ERR_CONFIG, "slot \"%s\" belongs to "
+		    "database \"%s\": choose another name", slot, database);
+	if (*temporary == 't')
+		return err_set(err, wr->was_ready ? ERR_IO : ERR_CONFIG,
+		    "slot \"%s\" is a temporary slot of the session with PID "
+		    "%s: choose another name", slot, pid);
+	if (wr->config->temporary)
+		return err_set(err, ERR_CONFIG, "slot \"%s\" is a permanent "
+		    "slot; use --temporary false, or another name", slot);
+	if (strcmp(wal_status, "lost") == 0)
+		return err_set(err, ERR_LOST, "slot \"%s\" is invalid: the "
+		    "server has removed WAL it needed. Drop it (walstream "
+		    "delete %s), copy the tables anew, and start again", slot,
+		    slot);
+	return 0;
+}
+
+static int
+row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	char lsn[32];
+
+	if (check_slot(wr, row, err) == -1)
+		return -1;
+	wire_row_text(row, 6, lsn, sizeof(lsn));
+	if (lsn_parse(lsn, &wr->slot_confirmed) == -1)
+		return err_set(err, ERR_CONFIG, "slot \"%s\" is still being "
+		    "created, or has no position", wr->config->slot);
+	wr->found = true;
+	return 0;
+}
+
+static int
+done_slot(struct walreceiver *wr, struct err *err)
+{
+	struct quorum *q = wr->quorum;
+
+	if (!wr->found && wr->was_ready && !wr->config->temporary)
+		return err_set(err, ERR_LOST, "slot \"%s\" has vanished: "
+		    "changes since " LSN_FMT " may be lost. It is not made "
+		    "anew by itself: restart walstream to do so",
+		    wr->config->slot, LSN_ARG(q->confirmed));
+	if (!wr->found)
+		return WR_CREATE;
+	if (wr->was_ready && wr->slot_confirmed > q->confirmed)
+		log_warn("slot.moved", "slot \"%s\" was moved from " LSN_FMT
+		    " to " LSN_FMT " by somebody else", wr->config->slot,
+		    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
+	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
+	return WR_READY;
+}
+
+static void
+ask_create(const struct walreceiver *wr, struct buf *sql)
+{
+	repl_create_slot(sql, wr->config->slot, wr->config->temporary,
+	    wr->version);
+}
+
+static int
+row_create(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	char lsn[32];
+
+	wire_row_text(row, 1, lsn, sizeof(lsn));
+	if (lsn_parse(lsn, &wr->slot_confirmed) == -1)
+		return err_set(err, ERR_PROTO,
+		    "CREATE_REPLICATION_SLOT returned no position");
+	return 0;
+}
+
+static int
+done_create(struct walreceiver *wr, struct err *err)
+{
+	(void)err;
+	log_info("slot.created", "created %s slot \"%s\" at " LSN_FMT,
+	    wr->config->temporary ? "temporary" : "permanent",
+	    wr->config->slot, LSN_ARG(wr->slot_confirmed));
+	quorum_reset(wr->quorum, wr->slot_confirmed);
+	return WR_READY;
+}
+
+static int
+done_locate(struct walreceiver *wr, struct err *err)
+{
+	(void)err;
+	quorum_reset(wr->quorum,
+	    lsn_max(wr->quorum->confirmed, wr->server_lsn));
+	return WR_START;
+}
+
+static void
+ask_start(const struct walreceiver *wr, struct buf *sql)
+{
+	repl_start(sql, wr->config->slot, wr->quorum->confirmed,
+	    wr->config->publication);
+}
+
+/* START_REPLICATION and the COPY after it have been ended by both sides. */
+static int
+done_copy(struct walreceiver *wr, struct err *err)
+{
+	(void)err;
+	log_info("replication.stopped", "replication stopped, confirmed "
+	    LSN_FMT, LSN_ARG(wr->reported));
+	if (wr->config->temporary && !wr->wanted && !wr->closing)
+		return WR_DROP;
+	return WR_READY;
+}
+
+static void
+ask_drop(const struct walreceiver *wr, struct buf *sql)
+{
+	repl_drop_slot(sql, wr->config->slot);
+}
+
+static int
+done_drop(struct walreceiver *wr, struct err *err)
+{
+	(void)wr;
+	(void)err;
+	return WR_CREATE;
+}
+
+static void
+ask_advance(const struct walreceiver *wr, struct buf *sql)
+{
+	buf_put_str(sql, "SELECT pg_catalog.pg_replication_slot_advance(");
+	repl_quote_literal(sql, wr->config->slot);
+	buf_put_str(sql, ", pg_catalog.pg_current_wal_lsn())");
+}
+
+static int
+done_advance(struct walreceiver *wr, struct err *err)
+{
+	(void)wr;
+	(void)err;
+	return WR_READY;
+}
+
+const struct walquery walquery[WR_STATES] = {
+	[WR_IDENTIFY] = { ask_identify, row_identify, done_identify },
+	[WR_SETTINGS] = { ask_settings, row_settings, done_settings },
+	[WR_PUBLICATION] = { ask_publication, row_publication,
+	    done_publication },
+	[WR_SLOT] = { ask_slot, row_slot, done_slot },
+	[WR_CREATE] = { ask_create, row_create, done_create },
+	[WR_LOCATE] = { ask_identify, row_identify, done_locate },
+	[WR_START] = { ask_start, NULL, done_copy },
+	[WR_STREAMING] = { NULL, NULL, done_copy },
+	[WR_STOPPING] = { NULL, NULL, done_copy },
+	[WR_DROP] = { ask_drop, NULL, done_drop },
+	[WR_ADVANCE] = { ask_advance, NULL, done_advance },
+};

@@ -1,0 +1,408 @@
+#include "server/walreceiver.h"
+
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pg/replication.h"
+#include "server/walquery.h"
+
+#define BACKOFF_MIN MS(100)
+#define BACKOFF_MAX SECONDS(10)
+/* A server that waits for its last byte to be confirmed asks again after every
+ * answer; this keeps the two from spinning. */
+#define STATUS_REPEAT MS(50)
+#define STOP_TIMEOUT SECONDS(5)
+#define CLOSE_TIMEOUT SECONDS(1)
+#define ADVANCE_INTERVAL SECONDS(240)
+#define READ_SIZE ((size_t)128 * 1024)
+#define SQL_MAX ((size_t)16 * 1024)
+
+static const char *const state_names[WR_STATES] = {
+#define X(state, name) [state] = name,
+	WALRECEIVER_STATES(X)
+#undef X
+};
+
+/* The one door between states. */
+static void
+set_state(struct walreceiver *wr, enum walreceiver_state state)
+{
+	struct buf sql;
+
+	log_debug("pg.state", "%s -> %s", state_names[wr->state],
+	    state_names[state]);
+	wr->state = state;
+	wr->found = false;
+	if (walquery[state].ask == NULL)
+		return;
+	buf_init(&sql, SQL_MAX);
+	walquery[state].ask(wr, &sql);
+	pgconn_query(&wr->pg, buf_cstr(&sql));
+	wr->pg.conn.out.failed |= sql.failed;
+	buf_free(&sql);
+}
+
+void
+walreceiver_init(struct walreceiver *wr,
+    const struct walreceiver_config *config, struct publish *publish,
+    struct quorum *quorum)
+{
+	memset(wr, 0, sizeof(*wr));
+	wr->config = config;
+	wr->publish = publish;
+	wr->quorum = quorum;
+	wr->backoff_us = BACKOFF_MIN;
+	pgconn_init(&wr->pg);
+}
+
+void
+walreceiver_free(struct walreceiver *wr)
+{
+	pgconn_close(&wr->pg);
+}
+
+int
+walreceiver_fd(const struct walreceiver *wr)
+{
+	return wr->pg.conn.fd;
+}
+
+bool
+walreceiver_streaming(const struct walreceiver *wr)
+{
+	return wr->state == WR_STREAMING;
+}
+
+/* May input be taken? Only what becomes events needs room. */
+static bool
+may_read(struct walreceiver *wr)
+{
+	return wr->state != WR_STREAMING || ring_room(wr->publish->ring);
+}
+
+short
+walreceiver_want(struct walreceiver *wr)
+{
+	short events = pgconn_want(&wr->pg);
+
+	return may_read(wr) ? events : (short)(events & ~POLLIN);
+}
+
+int64_t
+walreceiver_deadline(struct walreceiver *wr, int64_t now)
+{
+	switch (wr->state) {
+	case WR_OFFLINE:
+		return wr->retry_at;
+	case WR_CONNECTING:
+		return wr->pg.deadline_at;
+	case WR_READY:
+		return wr->wanted ? now
+		    : wr->config->temporary ? wr->advance_at : INT64_MAX;
+	case WR_STREAMING:
+		return wr->pending && may_read(wr) ? now : wr->status_at;
+	case WR_STOPPING:
+		return wr->stop_at;
+	default:
+		return INT64_MAX;
+	}
+}
+
+/* Up to a fifth more or less, so that many do not come back at once. */
+static int64_t
+jitter(int64_t us)
+{
+	uint16_t r = 0;
+
+	if (RAND_bytes((unsigned char *)&r, sizeof(r)) != 1)
+		return us;
+	return us - us / 5 + us * 2 / 5 * r / UINT16_MAX;
+}
+
+/* Errors that go away by themselves: the server is starting or stopping, has
+ * no free connection, or the slot is in use. */
+static bool
+is_passing(const struct err *err)
+{
+	static const char *const states[] = { "57P01", "57P02", "57P03",
+		"53300", "55006" };
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(err->sqlstate, states[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What the server's refusal to stream from the slot means. */
+static void
+classify(const struct walreceiver *wr, struct err *err)
+{
+	if (err->kind != ERR_SERVER || wr->state != WR_START)
+		return;
+	if (strcmp(err->sqlstate, "42704") == 0 ||
+	    strcmp(err->sqlstate, "55000") == 0)
+		err->kind = ERR_LOST;
+}
+
+/* The connection is of no more use. Returns -1 when there is no point in
+ * trying again. */
+static int
+fail(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	int64_t wait = jitter(wr->backoff_us);
+
+	classify(wr, err);
+	pgconn_close(&wr->pg);
+	publish_stop(wr->publish);
+	wr->pending = false;
+	if (wr->closing) {
+		set_state(wr, WR_CLOSED);
+		return 0;
+	}
+	if (!wr->was_ready && !is_passing(err))
+		return -1;
+	log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
+	    "%s: %s; trying again in %d ms", state_names[wr->state],
+	    err->text, (int)(wait / 1000));
+	if (wr->was_ready && wr->config->temporary)
+		err_set(&wr->broken, ERR_LOST, "the temporary slot \"%s\" went "
+		    "away with its connection: changes may be missing",
+		    wr->config->slot);
+	else if (err->kind == ERR_LOST || err->kind == ERR_CONFIG)
+		wr->broken = *err;
+	if (wr->broken.kind != ERR_NONE)
+		wr->rewind = true; /* what is in the ring is past */
+	wr->retry_at = now + wait;
+	wr->backoff_us = wr->backoff_us * 2 < BACKOFF_MAX ? wr->backoff_us * 2
+							  : BACKOFF_MAX;
+	set_state(wr, WR_OFFLINE);
+	return 0;
+}
+
+static void
+send_status(struct walreceiver *wr, int64_t now)
+{
+	wr->reported = wr->quorum->confirmed;
+	wr->received = lsn_max(wr->received, wr->reported);
+	repl_put_status(&wr->pg.conn.out, wr->received, wr->reported,
+	    clock_wall_us() - CLOCK_PG_EPOCH_US, false);
+	wr->status_sent_at = now;
+	wr->status_at = now + wr->status_interval_us;
+}
+
+static void
+begin_streaming(struct walreceiver *wr, int64_t now)
+{
+	lsn_t lsn = wr->quorum->confirmed;
+
+	/* Streams that stayed attached keep what is in the ring. */
+	publish_start(wr->publish, lsn, !wr->rewind);
+	wr->rewind = false;
+	wr->backoff_us = BACKOFF_MIN;
+	wr->received = lsn;
+	log_info("replication.started", "streaming from slot \"%s\" at "
+	    LSN_FMT, wr->config->slot, LSN_ARG(lsn));
+	set_state(wr, WR_STREAMING);
+	send_status(wr, now);
+}
+
+static int
+copy_data(struct walreceiver *wr, const struct wire_msg *msg, struct err *err)
+{
+	struct repl_msg m;
+	int64_t due;
+
+	if (wr->state == WR_STOPPING)
+		return 0; /* will come again */
+	if (repl_parse(msg->body, msg->len, &m, err) == -1)
+		return -1;
+	wr->received = lsn_max(wr->received, m.wal_end);
+	if (m.type == REPL_XLOG_DATA)
+		return publish_message(wr->publish, m.data, m.len, err);
+	if (m.type != REPL_KEEPALIVE)
+		return 0;
+	publish_keepalive(wr->publish, m.wal_end);
+	due = wr->status_sent_at + STATUS_REPEAT;
+	if (m.reply && due < wr->status_at)
+		wr->status_at = due;
+	return 0;
+}
+
+static int
+query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
+    struct err *err)
+{
+	const struct walquery *q = &walquery[wr->state];
+	struct wire_row row;
+	int next;
+
+	switch (msg->type) {
+	case PQ_DATA_ROW:
+		if (wire_row(msg, &row, err) == -1)
+			return -1;
+		return q->row == NULL ? 0 : q->row(wr, &row, err);
+	case PQ_COPY_BOTH:
+		if (wr->state == WR_START) {
+			begin_streaming(wr, now);
+			return 0;
+		}
+		break;
+	case PQ_COPY_DATA:
+		if (wr->state == WR_STREAMING || wr->state == WR_STOPPING)
+			return copy_data(wr, msg, err);
+		break;
+	case PQ_COPY_DONE:
+		if (wr->state == WR_STREAMING)
+			return err_set(err, ERR_IO, "the server ended the COPY");
+		return 0;
+	case PQ_COMMAND_COMPLETE:
+	case PQ_ROW_DESCRIPTION:
+		return 0;
+	case PQ_READY:
+		if (q->done == NULL || (next = q->done(wr, err)) == -1)
+			return -1;
+		set_state(wr, (enum walreceiver_state)next);
+		return 0;
+	}
+	return err_set(err, ERR_PROTO, "message type '%c' while %s", msg->type,
+	    state_names[wr->state]);
+}
+
+/* Everything that is here and that there is room for. */
+static int
+messages(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	struct wire_msg msg;
+	int got;
+
+	for (;;) {
+		if ((wr->pending = !may_read(wr)))
+			return 0;
+		if ((got = pgconn_next(&wr->pg, &msg, err)) <= 0)
+			return got;
+		if (query_message(wr, &msg, now, err) == -1)
+			return -1;
+	}
+}
+
+static void
+stop_streaming(struct walreceiver *wr, int64_t now)
+{
+	send_status(wr, now);
+	wire_put_copy_done(&wr->pg.conn.out);
+	publish_stop(wr->publish);
+	wr->pending = false;
+	wr->stop_at = now + (wr->closing ? CLOSE_TIMEOUT : STOP_TIMEOUT);
+	set_state(wr, WR_STOPPING);
+}
+
+/* READY: nothing is under way; what is to be done? */
+static void
+on_ready(struct walreceiver *wr, int64_t now)
+{
+	if (!wr->was_ready)
+		log_info("pg.ready", "connected to PostgreSQL %d, system %s, "
+		    "slot \"%s\" confirmed up to " LSN_FMT, wr->version,
+		    wr->system_identifier, wr->config->slot,
+		    LSN_ARG(wr->quorum->confirmed));
+	wr->was_ready = true;
+	if (wr->advance_at == 0)
+		wr->advance_at = now + ADVANCE_INTERVAL;
+	if (wr->closing) {
+		pgconn_close(&wr->pg);
+		set_state(wr, WR_CLOSED);
+	} else if (wr->wanted) {
+		wr->advance_at = 0;
+		set_state(wr, wr->config->temporary ? WR_LOCATE : WR_START);
+	} else if (wr->config->temporary && now >= wr->advance_at) {
+		wr->advance_at = 0;
+		set_state(wr, WR_ADVANCE);
+	}
+}
+
+static int
+step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
+{
+	if (wr->state == WR_OFFLINE && now >= wr->retry_at) {
+		set_state(wr, WR_CONNECTING);
+		return pgconn_open(&wr->pg, wr->config->conninfo, true, now,
+		    err);
+	}
+	if (wr->state == WR_CONNECTING) {
+		if (pgconn_step(&wr->pg, revents, now, err) == -1)
+			return -1;
+		if (wr->pg.state != PGCONN_READY)
+			return 0;
+		set_state(wr, WR_IDENTIFY);
+	}
+	if (wr->state == WR_OFFLINE || wr->state == WR_CLOSED)
+		return 0;
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 && may_read(wr) &&
+	    pgconn_fill(&wr->pg, READ_SIZE, err) == -1)
+		return -1;
+	if (messages(wr, now, err) == -1)
+		return -1;
+	if (wr->state == WR_READY)
+		on_ready(wr, now);
+	else if (wr->state == WR_STREAMING &&
+	    (!wr->wanted || wr->rewind || wr->closing))
+		stop_streaming(wr, now);
+	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
+		return err_set(err, ERR_IO, "the server did not end the COPY");
+	return pgconn_flush(&wr->pg, err);
+}
+
+int
+walreceiver_step(struct walreceiver *wr, short revents, int64_t now,
+    struct err *err)
+{
+	if (step(wr, revents, now, err) == 0)
+		return 0;
+	return fail(wr, now, err);
+}
+
+void
+walreceiver_attach(struct walreceiver *wr, bool wanted)
+{
+	/* Nobody was attached: there is nothing to resume. */
+	if (wanted && !wr->wanted)
+		wr->rewind = wr->state != WR_STREAMING;
+	wr->wanted = wanted;
+}
+
+void
+walreceiver_rewind(struct walreceiver *wr)
+{
+	wr->rewind = true;
+}
+
+void
+walreceiver_report(struct walreceiver *wr, int64_t now)
+{
+	struct err ignored;
+
+	if (wr->state != WR_STREAMING)
+		return;
+	if (wr->quorum->confirmed > wr->reported || now >= wr->status_at)
+		send_status(wr, now);
+	/* A failure shows at the next step. */
+	pgconn_flush(&wr->pg, &ignored);
+}
+
+void
+walreceiver_close(struct walreceiver *wr, int64_t now)
+{
+	wr->closing = true;
+	if (wr->state == WR_STREAMING) {
+		stop_streaming(wr, now);
+	} else if (wr->state != WR_STOPPING) {
+		pgconn_close(&wr->pg);
+		set_state(wr, WR_CLOSED);
+	}
+}

@@ -1,0 +1,121 @@
+#ifndef SERVER_WALRECEIVER_H
+#define SERVER_WALRECEIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/lsn.h"
+#include "feed/quorum.h"
+#include "pg/conninfo.h"
+#include "server/pgconn.h"
+#include "server/publish.h"
+
+/*
+ * The PostgreSQL side: a state machine that keeps a replication connection,
+ * finds or makes the slot, streams while somebody listens, reports what is
+ * confirmed, and comes back after every loss of the connection.
+ *
+ *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
+ *	    ^			       (first start, or temporary) -> CREATE
+ *	    | any failure				       \	/
+ *	    |	     +--------------- LOCATE (temporary) <------ READY
+ *	    |	     v					      ^    |
+ *	    +----- START -> STREAMING -> STOPPING ------------+ <--+
+ *						\-> DROP (temporary) -> CREATE
+ */
+#define WALRECEIVER_STATES(X)                                                 \
+	X(WR_OFFLINE, "offline")                                              \
+	X(WR_CONNECTING, "connecting")                                        \
+	X(WR_IDENTIFY, "identifying the system")                              \
+	X(WR_SETTINGS, "reading settings")                                    \
+	X(WR_PUBLICATION, "looking for the publication")                      \
+	X(WR_SLOT, "looking for the slot")                                    \
+	X(WR_CREATE, "creating the slot")                                     \
+	X(WR_READY, "ready")                                                  \
+	X(WR_LOCATE, "asking for the present position")                       \
+	X(WR_START, "starting replication")                                   \
+	X(WR_STREAMING, "streaming")                                          \
+	X(WR_STOPPING, "stopping replication")                                \
+	X(WR_DROP, "dropping the slot")                                       \
+	X(WR_ADVANCE, "advancing the slot")                                   \
+	X(WR_CLOSED, "closed")
+
+enum walreceiver_state {
+#define X(state, name) state,
+	WALRECEIVER_STATES(X)
+#undef X
+	    WR_STATES
+};
+
+struct walreceiver_config {
+	const struct conninfo *conninfo;
+	const char *slot, *publication;
+	bool temporary;
+};
+
+struct walreceiver {
+	const struct walreceiver_config *config;
+	struct publish *publish;
+	struct quorum *quorum;
+	enum walreceiver_state state;
+	struct pgconn pg;
+
+	bool wanted;	/* somebody is attached */
+	bool rewind;	/* the next START begins a segment of its own */
+	bool closing;	/* no more START; close once stopped */
+	bool was_ready; /* the first connect succeeded */
+	bool pending;	/* messages are here that there was no room for */
+
+	int64_t retry_at;   /* OFFLINE: when to try again */
+	int64_t backoff_us; /* the next wait */
+	int64_t stop_at;    /* STOPPING: give up and disconnect */
+	int64_t advance_at; /* READY, temporary slot: move it on */
+
+	char system_identifier[32];
+	int version;		    /* server_version_num */
+	int64_t status_interval_us; /* between unasked status updates */
+	int64_t status_at;	    /* the next one is due */
+	int64_t status_sent_at;
+	lsn_t received; /* reported as written */
+	lsn_t reported; /* as flushed */
+
+	bool found; /* the query of this state returned a row */
+	/* What the slot's row or the last IDENTIFY_SYSTEM said: */
+	lsn_t slot_confirmed;
+	lsn_t server_lsn;
+
+	/* Set when streams cannot go on: changes may be missing (ERR_LOST) or
+	 * the database is not set up any more (ERR_CONFIG). Whoever takes it
+	 * sets kind to ERR_NONE. */
+	struct err broken;
+};
+
+void walreceiver_init(struct walreceiver *wr,
+    const struct walreceiver_config *config, struct publish *publish,
+    struct quorum *quorum);
+void walreceiver_free(struct walreceiver *wr);
+
+/* The socket (-1: none), the events to poll it for, and when to call again at
+ * the latest (monotonic us). Nothing is read while the ring has no room. */
+int walreceiver_fd(const struct walreceiver *wr);
+short walreceiver_want(struct walreceiver *wr);
+int64_t walreceiver_deadline(struct walreceiver *wr, int64_t now);
+
+/* Moves on. Returns 0, or -1 with err when the first connect failed for a
+ * reason that waiting will not cure. */
+int walreceiver_step(struct walreceiver *wr, short revents, int64_t now,
+    struct err *err);
+
+/* Is there somebody to stream for? */
+void walreceiver_attach(struct walreceiver *wr, bool wanted);
+/* Begin again at confirmed: a stream needs what is not in memory. */
+void walreceiver_rewind(struct walreceiver *wr);
+/* Sends a status update when one is due or confirmed has moved. */
+void walreceiver_report(struct walreceiver *wr, int64_t now);
+/* Reports, ends the COPY and disconnects; WR_CLOSED when that is done. */
+void walreceiver_close(struct walreceiver *wr, int64_t now);
+
+bool walreceiver_streaming(const struct walreceiver *wr);
+
+#endif
