@@ -53,6 +53,22 @@ finished(const struct tail *t)
 	return t->limit > 0 && t->count >= t->limit;
 }
 
+/* As it came, but on one line: a line break in JSON is white space between
+ * tokens, since strings have theirs escaped. */
+static void
+put_payload(struct buf *out, const struct event *e)
+{
+	uint8_t *to = buf_room(out, e->json_len);
+
+	if (to == NULL)
+		return;
+	memcpy(to, e->json, e->json_len);
+	for (size_t i = 0; i < e->json_len; i++)
+		if (to[i] == '\n' || to[i] == '\r')
+			to[i] = ' ';
+	buf_added(out, e->json_len);
+}
+
 static void
 put_json(struct buf *out, const struct event *e)
 {
@@ -63,7 +79,7 @@ put_json(struct buf *out, const struct event *e)
 	json_put_string(out, e->table, strlen(e->table));
 	if (e->json != NULL) {
 		buf_put_str(out, ",\"payload\":");
-		buf_put(out, e->json, e->json_len);
+		put_payload(out, e);
 	}
 	buf_put_str(out, "}\n");
 }
@@ -71,11 +87,10 @@ put_json(struct buf *out, const struct event *e)
 static void
 put_pretty(struct buf *out, const struct event *e)
 {
-	buf_putf(out, "%-10" PRIX32 "/%-8" PRIX32 " %-8s %s.%s ",
-	    (uint32_t)(e->pg_lsn >> 32), (uint32_t)e->pg_lsn,
+	buf_putf(out, LSN_FMT " %-8s %s.%s ", LSN_ARG(e->pg_lsn),
 	    event_op_name(e->op), e->schema, e->table);
 	if (e->json != NULL)
-		buf_put(out, e->json, e->json_len);
+		put_payload(out, e);
 	buf_put_u8(out, '\n');
 }
 

@@ -26,6 +26,7 @@ quorum_leave(struct quorum *q, struct quorum_member *m)
 {
 	if (m->prev == NULL && q->members != m)
 		return;
+	quorum_confirm(q);
 	if (m->next != NULL)
 		m->next->prev = m->prev;
 	if (m->prev != NULL)

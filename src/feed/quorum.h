@@ -31,7 +31,8 @@ void quorum_init(struct quorum *q);
 /* m takes part from start_lsn on. It is owned by the caller and must leave
  * before it is freed. */
 void quorum_join(struct quorum *q, struct quorum_member *m, lsn_t start_lsn);
-/* Does nothing for a member that has not joined. */
+/* What m has acknowledged until now still counts. Does nothing for a member
+ * that has not joined. */
 void quorum_leave(struct quorum *q, struct quorum_member *m);
 
 /* An event with this pg_lsn has been sent to m. */

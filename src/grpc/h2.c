@@ -555,6 +555,12 @@ h2_want_write(const struct h2 *h)
 }
 
 bool
+h2_idle(const struct h2 *h)
+{
+	return h->streams == NULL;
+}
+
+bool
 h2_over(const struct h2 *h)
 {
 	return nghttp2_session_want_read(h->ng) == 0 &&

@@ -82,6 +82,8 @@ int h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err);
 int h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err);
 /* Is there anything for h2_output? */
 bool h2_want_write(const struct h2 *h);
+/* Is no stream open? */
+bool h2_idle(const struct h2 *h);
 /* Both sides are done with the connection. */
 bool h2_over(const struct h2 *h);
 

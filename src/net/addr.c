@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -115,8 +116,9 @@ addr_split(const char *text, char *host, size_t hostcap, char *port,
 	}
 	if (colon == NULL)
 		return 0;
-	if (colon[1] == '\0' || strspn(colon + 1, "0123456789") !=
-	    strlen(colon + 1))
+	if (colon[1] == '\0' || strlen(colon + 1) > 5 ||
+	    strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    atoi(colon + 1) > 65535)
 		return -1;
 	return take(port, portcap, colon + 1, strlen(colon + 1));
 }

@@ -94,6 +94,10 @@ client_write(struct client *c)
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
+	if (c->draining && h2_idle(c->h2)) {
+		h2_goaway(c->h2);
+		c->draining = false;
+	}
 	for (int i = 0; i < WRITE_ROUNDS && !c->dead && sent == CONN_OK; i++) {
 		if (h2_output(c->h2, &c->conn.out, WRITE_SIZE, &err) == -1) {
 			lost(c, &err);
@@ -104,7 +108,8 @@ client_write(struct client *c)
 		if ((sent = conn_flush(&c->conn, &err)) == CONN_ERROR)
 			lost(c, &err);
 	}
-	c->more = sent == CONN_OK && h2_want_write(c->h2);
+	c->more = sent == CONN_OK &&
+	    (h2_want_write(c->h2) || (c->draining && h2_idle(c->h2)));
 	if (buf_unread(&c->conn.out) == 0 && h2_over(c->h2))
 		c->closing = true;
 }
@@ -112,7 +117,7 @@ client_write(struct client *c)
 void
 client_drain(struct client *c)
 {
-	h2_goaway(c->h2);
+	c->draining = true;
 }
 
 bool

@@ -13,6 +13,7 @@ struct client {
 	struct h2 *h2;
 	struct addr from;
 	bool more;    /* there is output left that the turn had no time for */
+	bool draining; /* GOAWAY, once no stream is open */
 	bool closing; /* close once the output is gone */
 	bool dead;    /* close now */
 	struct client *next;

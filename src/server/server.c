@@ -263,7 +263,7 @@ begin_drain(struct server *sv, int64_t now)
 	struct client *c;
 
 	log_info("server.stopping", "shutting down");
-	sv->draining = true;
+	sv->draining = sv->sessions.draining = sv->again = true;
 	sv->drain_at = now + DRAIN;
 	sessions_end(&sv->sessions, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");

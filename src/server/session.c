@@ -14,9 +14,13 @@ static void
 session_open(struct h2_stream *stream, void *arg)
 {
 	struct session_list *l = arg;
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s;
 
-	if (s == NULL) {
+	if (l->draining) {
+		h2_end(stream, GRPC_UNAVAILABLE, "walstream is shutting down");
+		return;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
 		h2_end(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}

@@ -43,6 +43,7 @@ struct session_list {
 	struct quorum *quorum;
 	struct publish *publish;
 	bool temporary; /* the slot: a stream starts now, not at confirmed */
+	bool draining;	/* shutting down: no new session */
 	int64_t now;	/* of this turn of the loop */
 };
 

@@ -245,16 +245,18 @@ ask_start(const struct walreceiver *wr, struct buf *sql)
 	    wr->config->publication);
 }
 
-/* START_REPLICATION and the COPY after it have been ended by both sides. */
+/*
+ * START_REPLICATION and the COPY after it have been ended by both sides. The
+ * walsender does not forget that (StartLogicalReplication leaves
+ * streamingDoneSending set): the next COPY needs a connection of its own.
+ */
 static int
 done_copy(struct walreceiver *wr, struct err *err)
 {
 	(void)err;
 	log_info("replication.stopped", "replication stopped, confirmed "
 	    LSN_FMT, LSN_ARG(wr->reported));
-	if (wr->config->temporary && !wr->wanted && !wr->closing)
-		return WR_DROP;
-	return WR_READY;
+	return wr->config->temporary ? WR_DROP : WR_OFFLINE;
 }
 
 static void
@@ -268,7 +270,7 @@ done_drop(struct walreceiver *wr, struct err *err)
 {
 	(void)wr;
 	(void)err;
-	return WR_CREATE;
+	return WR_OFFLINE;
 }
 
 static void

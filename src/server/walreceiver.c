@@ -234,6 +234,15 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, struct err *err)
 	return 0;
 }
 
+/* This connection has done what it was for; the next one comes at once. */
+static void
+disconnect(struct walreceiver *wr, int64_t now)
+{
+	pgconn_close(&wr->pg);
+	wr->retry_at = now;
+	set_state(wr, wr->closing ? WR_CLOSED : WR_OFFLINE);
+}
+
 static int
 query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
     struct err *err)
@@ -267,7 +276,10 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 	case PQ_READY:
 		if (q->done == NULL || (next = q->done(wr, err)) == -1)
 			return -1;
-		set_state(wr, (enum walreceiver_state)next);
+		if (next == WR_OFFLINE)
+			disconnect(wr, now);
+		else
+			set_state(wr, (enum walreceiver_state)next);
 		return 0;
 	}
 	return err_set(err, ERR_PROTO, "message type '%c' while %s", msg->type,
@@ -281,7 +293,7 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 	struct wire_msg msg;
 	int got;
 
-	for (;;) {
+	while (wr->pg.state == PGCONN_READY) {
 		if ((wr->pending = !may_read(wr)))
 			return 0;
 		if ((got = pgconn_next(&wr->pg, &msg, err)) <= 0)
@@ -289,6 +301,7 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 		if (query_message(wr, &msg, now, err) == -1)
 			return -1;
 	}
+	return 0;
 }
 
 static void
@@ -314,10 +327,7 @@ on_ready(struct walreceiver *wr, int64_t now)
 	wr->was_ready = true;
 	if (wr->advance_at == 0)
 		wr->advance_at = now + ADVANCE_INTERVAL;
-	if (wr->closing) {
-		pgconn_close(&wr->pg);
-		set_state(wr, WR_CLOSED);
-	} else if (wr->wanted) {
+	if (wr->wanted) {
 		wr->advance_at = 0;
 		set_state(wr, wr->config->temporary ? WR_LOCATE : WR_START);
 	} else if (wr->config->temporary && now >= wr->advance_at) {
@@ -354,8 +364,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	    (!wr->wanted || wr->rewind || wr->closing))
 		stop_streaming(wr, now);
 	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
-		return err_set(err, ERR_IO, "the server did not end the COPY");
-	return pgconn_flush(&wr->pg, err);
+		disconnect(wr, now);
+	return wr->pg.state == PGCONN_READY ? pgconn_flush(&wr->pg, err) : 0;
 }
 
 int

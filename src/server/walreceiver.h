@@ -17,12 +17,15 @@
  * confirmed, and comes back after every loss of the connection.
  *
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
- *	    ^			       (first start, or temporary) -> CREATE
- *	    | any failure				       \	/
- *	    |	     +--------------- LOCATE (temporary) <------ READY
- *	    |	     v					      ^    |
- *	    +----- START -> STREAMING -> STOPPING ------------+ <--+
- *						\-> DROP (temporary) -> CREATE
+ *	    ^			      (first start, or temporary) CREATE |
+ *	    |						     \------> READY
+ *	    |		    (temporary) LOCATE -> START <----------------+
+ *	    |					    v
+ *	    +-- DROP (temporary) <- STOPPING <- STREAMING
+ *	    +-- any failure, after a while
+ *
+ * A connection serves one COPY only (see walquery.c), so every rewind, and
+ * every leave of the last client, ends with a new connection.
  */
 #define WALRECEIVER_STATES(X)                                                 \
 	X(WR_OFFLINE, "offline")                                              \
