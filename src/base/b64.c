@@ -8,18 +8,17 @@ static const char digits[] =
 void
 b64_encode(char *to, const uint8_t *p, size_t n)
 {
-	for (; n > 0; p += 3, to += 4) {
-		uint32_t v = (uint32_t)p[0] << 16;
+	for (size_t i = 0; i < n; i += 3, to += 4) {
+		uint32_t v = (uint32_t)p[i] << 16;
 
-		if (n > 1)
-			v |= (uint32_t)p[1] << 8;
-		if (n > 2)
-			v |= p[2];
+		if (n - i > 1)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (n - i > 2)
+			v |= p[i + 2];
 		to[0] = digits[v >> 18];
 		to[1] = digits[v >> 12 & 63];
-		to[2] = n > 1 ? digits[v >> 6 & 63] : '=';
-		to[3] = n > 2 ? digits[v & 63] : '=';
-		n = n > 3 ? n - 3 : 0;
+		to[2] = n - i > 1 ? digits[v >> 6 & 63] : '=';
+		to[3] = n - i > 2 ? digits[v & 63] : '=';
 	}
 	*to = '\0';
 }

@@ -15,13 +15,13 @@ static const struct column {
 	const char *sql;
 	char json; /* 's' string, 'n' number, 'b' boolean */
 } columns[] = {
-	{ "slot", "slot_name", 's' },
-	{ "type", "slot_type", 's' },
+	{ "slot_name", "slot_name", 's' },
+	{ "slot_type", "slot_type", 's' },
 	{ "plugin", "plugin", 's' },
 	{ "database", "database", 's' },
 	{ "temporary", "temporary", 'b' },
 	{ "active", "active", 'b' },
-	{ "pid", "active_pid", 'n' },
+	{ "active_pid", "active_pid", 'n' },
 	{ "restart_lsn", "restart_lsn", 's' },
 	{ "confirmed_flush_lsn", "confirmed_flush_lsn", 's' },
 	{ "wal_status", "wal_status", 's' },

@@ -1,6 +1,7 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include <poll.h> /* POLLIN, POLLOUT: what a connection waits for */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -369,12 +369,6 @@ conninfo_free(struct conninfo *ci)
 }
 
 int
-conninfo_port(const struct conninfo *ci)
-{
-	return atoi(ci->port);
-}
-
-int
 conninfo_connect_timeout(const struct conninfo *ci)
 {
 	return atoi(ci->connect_timeout);

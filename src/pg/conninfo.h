@@ -38,7 +38,6 @@ int conninfo_parse(struct conninfo *ci, const char *text, conninfo_env *env,
 /* Wipes the password and frees every member. */
 void conninfo_free(struct conninfo *ci);
 
-int conninfo_port(const struct conninfo *ci);
 int conninfo_connect_timeout(const struct conninfo *ci); /* seconds, 0 none */
 
 #endif

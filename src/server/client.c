@@ -1,6 +1,5 @@
 #include "server/client.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 

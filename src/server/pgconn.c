@@ -1,7 +1,6 @@
 #include "server/pgconn.h"
 
 #include <openssl/rand.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 

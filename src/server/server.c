@@ -241,10 +241,13 @@ serve_streams(struct server *sv, int64_t now)
 	struct err *broken = &sv->wr.broken;
 
 	if (broken->kind != ERR_NONE) {
-		log_error("server.streams_ended", "%s", broken->text);
-		sessions_end(&sv->sessions, broken->kind == ERR_LOST
-			? GRPC_DATA_LOSS
-			: GRPC_FAILED_PRECONDITION, broken->text);
+		if (sv->sessions.count > 0)
+			log_error("server.streams_ended", "%s", broken->text);
+		/* A temporary slot is made anew for who is not in place yet. */
+		sessions_end(&sv->sessions, !sv->config->pg.temporary,
+		    broken->kind == ERR_LOST ? GRPC_DATA_LOSS
+					     : GRPC_FAILED_PRECONDITION,
+		    broken->text);
 		broken->kind = ERR_NONE;
 	}
 	if (walreceiver_streaming(&sv->wr) && !sv->draining) {
@@ -265,7 +268,7 @@ begin_drain(struct server *sv, int64_t now)
 	log_info("server.stopping", "shutting down");
 	sv->draining = sv->sessions.draining = sv->again = true;
 	sv->drain_at = now + DRAIN;
-	sessions_end(&sv->sessions, GRPC_UNAVAILABLE,
+	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
 	for (c = sv->clients; c != NULL; c = c->next)
 		client_drain(c);

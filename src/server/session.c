@@ -112,6 +112,19 @@ skips(const struct session *s, const struct ring_entry *e)
 	    ring_pos_le(e->pos, s->last);
 }
 
+/* Moves the cursor to the next entry that this stream is to be sent, if it is
+ * here, and returns it. */
+static const struct ring_entry *
+next_entry(struct session *s)
+{
+	const struct ring_entry *e;
+
+	while ((e = ring_at(s->list->ring, s->cursor)) != NULL &&
+	    s->offset == 0 && skips(s, e))
+		s->cursor++;
+	return e;
+}
+
 static size_t
 session_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 {
@@ -120,11 +133,7 @@ session_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	size_t n = 0, take;
 
 	while (s != NULL && n < cap && !over(s) &&
-	    (e = ring_at(s->list->ring, s->cursor)) != NULL) {
-		if (s->offset == 0 && skips(s, e)) {
-			s->cursor++;
-			continue;
-		}
+	    (e = next_entry(s)) != NULL) {
 		take = e->len - s->offset < cap - n ? e->len - s->offset
 						    : cap - n;
 		memcpy(to + n, e->data + s->offset, take);
@@ -198,7 +207,7 @@ sessions_update(struct session_list *l)
 			continue;
 		if (s->stream->ending)
 			quorum_leave(l->quorum, &s->member);
-		else if (s->cursor < l->ring->next)
+		else if (next_entry(s) != NULL)
 			h2_wake(s->stream);
 		else
 			quorum_served(&s->member, l->publish->complete_lsn);
@@ -218,12 +227,14 @@ sessions_low(const struct session_list *l)
 }
 
 void
-sessions_end(struct session_list *l, enum grpc_code code, const char *why)
+sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
+    const char *why)
 {
 	struct session *s;
 
 	for (s = l->first; s != NULL; s = s->next)
-		h2_end(s->stream, code, "%s", why);
+		if (waiting_too || s->state == SESSION_LIVE)
+			h2_end(s->stream, code, "%s", why);
 }
 
 void

@@ -64,10 +64,11 @@ void sessions_update(struct session_list *l);
 /* The lowest cursor, or the ring's end when there is none. */
 uint64_t sessions_low(const struct session_list *l);
 
-/* Ends every session, or those that have been waiting since before `before`
- * (monotonic us). */
-void sessions_end(struct session_list *l, enum grpc_code code,
-    const char *why);
+/* Ends every session, or only those in place: who is still waiting has lost
+ * nothing. */
+void sessions_end(struct session_list *l, bool waiting_too,
+    enum grpc_code code, const char *why);
+/* Ends those that have been waiting since before `before` (monotonic us). */
 void sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);
 

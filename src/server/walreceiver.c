@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <openssl/rand.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
