@@ -8,6 +8,8 @@ static const struct command commands[] = {
 	{ "start", "--publication NAME --slot NAME [OPTION...]",
 	    "Stream the changes of a publication to gRPC clients.",
 	    cmd_start },
+	{ "create", "--slot NAME [OPTION...]",
+	    "Make a permanent replication slot.", cmd_create },
 	{ "list", "[OPTION...]", "List the server's replication slots.",
 	    cmd_list },
 	{ "delete", "--slot NAME [OPTION...]", "Delete a replication slot.",

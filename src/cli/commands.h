@@ -8,6 +8,7 @@
 /* One function a command: does it and returns the exit status. */
 int cmd_start(const struct options *o);
 int cmd_list(const struct options *o);
+int cmd_create(const struct options *o);
 int cmd_delete(const struct options *o);
 int cmd_tail(const struct options *o);
 

@@ -16,46 +16,78 @@ struct option {
 	const char *def;     /* NULL: none */
 	const char *command; /* NULL: every command */
 	int position;	     /* 1, 2: may also be given without its name */
-	bool required;
+	enum { OPTIONAL, REQUIRED, REPEATED } kind;
 	const char *help;
 };
 
 static const struct option table[] = {
 	{ OPT_PUBLICATION, "publication", 0, "NAME", NULL, NULL, "start", 1,
-	    true, "publication to stream" },
-	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "start", 2, true,
+	    REQUIRED, "publication to stream" },
+	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "start", 2, REQUIRED,
 	    "replication slot; made when it does not exist" },
-	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "delete", 1, true,
+	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "delete", 1, REQUIRED,
 	    "replication slot to delete" },
-	{ OPT_PORT, "port", 'p', "PORT", "PORT", "50051", "start", 0, false,
+	{ OPT_PORT, "port", 'p', "PORT", "PORT", "50051", "start", 0, OPTIONAL,
 	    "TCP port to listen on; 0 picks a free one" },
-	{ OPT_HOST, "host", 'h', "HOST", "HOST", "0.0.0.0", "start", 0, false,
+	{ OPT_HOST, "host", 'h', "HOST", "HOST", "0.0.0.0", "start", 0, OPTIONAL,
 	    "address to listen on" },
 	{ OPT_TEMPORARY, "temporary", 't', "true|false", "TEMPORARY", "true",
-	    "start", 0, false,
+	    "start", 0, OPTIONAL,
 	    "a slot that lives no longer than this process" },
 	{ OPT_BUFFER_SIZE, "buffer-size", 0, "SIZE", NULL, "16MiB", "start", 0,
-	    false, "memory for events that clients have not taken" },
+	    OPTIONAL, "memory for events that clients have not taken" },
+	{ OPT_CREATE_SLOT, "create-slot", 0, "if-missing|never", NULL,
+	    "if-missing", "start", 0, OPTIONAL,
+	    "may the first connect make a permanent slot" },
+	{ OPT_REQUIRE_CONSUMER, "require-consumer", 0, "NAME", NULL, NULL,
+	    "start", 0, REPEATED,
+	    "confirm nothing this consumer has not; repeatable" },
+	{ OPT_SLOW_TIMEOUT, "slow-client-timeout", 0, "SECONDS", NULL, "60",
+	    "start", 0, OPTIONAL,
+	    "end a stuck client that holds others up; 0: never" },
+	{ OPT_SHUTDOWN_GRACE, "shutdown-grace", 0, "SECONDS", NULL, "10",
+	    "start", 0, OPTIONAL,
+	    "how long PostgreSQL's shutdown may wait for acks" },
+	{ OPT_DRAIN, "drain", 0, "SECONDS", NULL, "5", "start", 0, OPTIONAL,
+	    "how long SIGTERM waits for acks" },
+	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "create", 1, REQUIRED,
+	    "replication slot to make" },
+	{ OPT_FAILOVER, "failover", 0, NULL, NULL, NULL, "create", 0, OPTIONAL,
+	    "synchronize it to standbys (PostgreSQL 17 and later)" },
 	{ OPT_ADDRESS, "address", 0, "HOST:PORT", NULL, "127.0.0.1:50051",
-	    "tail", 1, false, "walstream server to connect to" },
-	{ OPT_COUNT, "count", 0, "N", NULL, NULL, "tail", 0, false,
+	    "tail", 1, OPTIONAL, "walstream server to connect to" },
+	{ OPT_COUNT, "count", 0, "N", NULL, NULL, "tail", 0, OPTIONAL,
 	    "exit after N events" },
-	{ OPT_ACK, "ack", 0, NULL, NULL, NULL, "tail", 0, false,
+	{ OPT_ACK, "ack", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
 	    "acknowledge what was printed; otherwise nothing is" },
-	{ OPT_QUIET, "quiet", 0, NULL, NULL, NULL, "tail", 0, false,
+	{ OPT_QUIET, "quiet", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
 	    "print only a final count and rate" },
 	{ OPT_TAIL_FORMAT, "format", 0, "json|pretty", NULL, "json", "tail", 0,
-	    false, "one JSON object a line, or a line to read" },
+	    OPTIONAL, "one JSON object a line, or a line to read" },
+	{ OPT_TABLE, "table", 0, "GLOB", NULL, NULL, "tail", 0, REPEATED,
+	    "only tables whose schema.table matches; repeatable" },
+	{ OPT_OPERATION, "operation", 0, "OP", NULL, NULL, "tail", 0, REPEATED,
+	    "only insert, update, delete or truncate; repeatable" },
+	{ OPT_CONSUMER, "consumer", 0, "NAME", NULL, NULL, "tail", 0, OPTIONAL,
+	    "resume where this name left off" },
+	{ OPT_AFTER_LSN, "after-lsn", 0, "LSN", NULL, NULL, "tail", 0,
+	    OPTIONAL, "skip transactions that end at or before this" },
+	{ OPT_OBSERVER, "observer", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
+	    "hold nothing up" },
+	{ OPT_EXACT, "exact", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
+	    "refuse to start where something is missing" },
+	{ OPT_BATCH, "batch", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
+	    "ask for events in batches" },
 	{ OPT_LIST_FORMAT, "format", 0, "table|json", NULL, "table", "list", 0,
-	    false, "how to print the slots" },
+	    OPTIONAL, "how to print the slots" },
 	{ OPT_CONNECTION, "connection", 'c', "CONNINFO", "CONNECTION", NULL,
-	    NULL, 0, false,
+	    NULL, 0, OPTIONAL,
 	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
-	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0, false,
+	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0, OPTIONAL,
 	    "error, warn, info or debug" },
-	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, false,
+	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print this help" },
-	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, false,
+	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print the version" },
 };
 
@@ -114,6 +146,14 @@ static int
 set(struct options *o, const struct option *opt, const char *value,
     struct err *err)
 {
+	if (opt->kind == REPEATED && o->list_len == OPTIONS_LIST)
+		return err_set(err, ERR_USAGE, "--%s is given too often",
+		    opt->name);
+	if (opt->kind == REPEATED) {
+		o->list_id[o->list_len] = opt->id;
+		o->list[o->list_len++] = value;
+		return 0;
+	}
 	if (o->value[opt->id] != NULL)
 		return err_set(err, ERR_USAGE, "--%s is given twice",
 		    opt->name);
@@ -194,7 +234,7 @@ complete(struct options *o, struct err *err)
 			o->value[opt->id] = env;
 		else
 			o->value[opt->id] = opt->def;
-		if (opt->required && o->value[opt->id] == NULL)
+		if (opt->kind == REQUIRED && o->value[opt->id] == NULL)
 			return err_set(err, ERR_USAGE, "--%s is missing (try "
 			    "walstream %s --help)", opt->name,
 			    command_name(o));
@@ -317,6 +357,29 @@ options_number(const struct options *o, enum option_id id,
 		return 0;
 	return err_set(err, ERR_USAGE, "--%s must be a number from 0 to %llu, "
 	    "not \"%.100s\"", name_of(id), max, o->value[id]);
+}
+
+size_t
+options_list(const struct options *o, enum option_id id, const char **to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->list_len; i++)
+		if (o->list_id[i] == id)
+			to[n++] = o->list[i];
+	return n;
+}
+
+int
+options_seconds(const struct options *o, enum option_id id, int64_t *us,
+    struct err *err)
+{
+	unsigned long long n;
+
+	if (options_number(o, id, 1000000, &n, err) == -1)
+		return -1;
+	*us = (int64_t)n * 1000000;
+	return 0;
 }
 
 int

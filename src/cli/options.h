@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -21,16 +22,32 @@ enum option_id {
 	OPT_HOST,
 	OPT_TEMPORARY,
 	OPT_BUFFER_SIZE,
+	OPT_CREATE_SLOT,
+	OPT_FAILOVER,
+	OPT_REQUIRE_CONSUMER,
+	OPT_SLOW_TIMEOUT,
+	OPT_SHUTDOWN_GRACE,
+	OPT_DRAIN,
 	OPT_ADDRESS,
 	OPT_COUNT,
 	OPT_ACK,
 	OPT_QUIET,
 	OPT_TAIL_FORMAT,
+	OPT_TABLE,
+	OPT_OPERATION,
+	OPT_CONSUMER,
+	OPT_AFTER_LSN,
+	OPT_OBSERVER,
+	OPT_EXACT,
+	OPT_BATCH,
 	OPT_LIST_FORMAT,
 	OPT_HELP,
 	OPT_VERSION,
 	OPTIONS
 };
+
+/* How many options that can be repeated a command line may have. */
+#define OPTIONS_LIST 64
 
 struct options;
 
@@ -46,6 +63,10 @@ struct options {
 	/* From the command line, else the environment, else the default; NULL
 	 * when there is none. A flag that was given is "". */
 	const char *value[OPTIONS];
+	/* Options that may be given more than once, in order. */
+	const char *list[OPTIONS_LIST];
+	enum option_id list_id[OPTIONS_LIST];
+	size_t list_len;
 };
 
 /* Reads argv. commands ends with a NULL name. Returns 0, or -1 with
@@ -62,6 +83,13 @@ int options_bool(const struct options *o, enum option_id id, bool *v,
     struct err *err);
 int options_number(const struct options *o, enum option_id id,
     unsigned long long max, unsigned long long *v, struct err *err);
+/* The values of an option that can be repeated, into to[OPTIONS_LIST]. Returns
+ * how many. */
+size_t options_list(const struct options *o, enum option_id id,
+    const char **to);
+/* Seconds, into microseconds. */
+int options_seconds(const struct options *o, enum option_id id, int64_t *us,
+    struct err *err);
 /* Bytes, with an optional suffix KiB, MiB or GiB. */
 int options_size(const struct options *o, enum option_id id, size_t *v,
     struct err *err);

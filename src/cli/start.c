@@ -7,6 +7,19 @@
 #define MIN_BUFFER ((size_t)64 * 1024)
 
 static int
+read_create_slot(struct server_config *c, const struct options *o,
+    struct err *err)
+{
+	const char *s = o->value[OPT_CREATE_SLOT];
+
+	c->pg.create_slot = strcmp(s, "if-missing") == 0;
+	if (c->pg.create_slot || strcmp(s, "never") == 0)
+		return 0;
+	return err_set(err, ERR_USAGE, "--create-slot must be if-missing or "
+	    "never, not \"%.100s\"", s);
+}
+
+static int
 read_options(struct server_config *c, const struct options *o, struct err *err)
 {
 	unsigned long long port;
@@ -18,7 +31,12 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	if (repl_check_slot_name(c->pg.slot, err) == -1 ||
 	    options_number(o, OPT_PORT, 65535, &port, err) == -1 ||
 	    options_bool(o, OPT_TEMPORARY, &c->pg.temporary, err) == -1 ||
-	    options_size(o, OPT_BUFFER_SIZE, &c->buffer_size, err) == -1)
+	    options_size(o, OPT_BUFFER_SIZE, &c->buffer_size, err) == -1 ||
+	    options_seconds(o, OPT_SLOW_TIMEOUT, &c->slow_timeout_us, err) ||
+	    options_seconds(o, OPT_DRAIN, &c->drain_us, err) == -1 ||
+	    options_seconds(o, OPT_SHUTDOWN_GRACE, &c->pg.shutdown_grace_us,
+		err) == -1 ||
+	    read_create_slot(c, o, err) == -1)
 		return -1;
 	if (c->buffer_size < MIN_BUFFER)
 		return err_set(err, ERR_USAGE, "--buffer-size must be at least "
@@ -31,6 +49,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 int
 cmd_start(const struct options *o)
 {
+	const char *required[OPTIONS_LIST];
 	struct server_config config;
 	struct conninfo ci;
 	struct err err;
@@ -40,6 +59,9 @@ cmd_start(const struct options *o)
 	    cmd_conninfo(&ci, o, &err) == -1)
 		return cmd_fail(&err);
 	config.pg.conninfo = &ci;
+	config.required = required;
+	config.required_count = options_list(o, OPT_REQUIRE_CONSUMER,
+	    required);
 	rc = server_run(&config, &err);
 	conninfo_free(&ci);
 	return rc == 0 ? EXIT_DONE : cmd_fail(&err);

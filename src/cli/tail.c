@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
-#include "event/json.h"
+#include "cli/print.h"
 #include "event/proto.h"
 #include "grpc/h2.h"
 #include "net/conn.h"
@@ -15,7 +15,7 @@
  * walstream tail: a gRPC client like any other, which prints what it gets.
  */
 
-#define SESSION "/plugin.PluginService/Session"
+#define SERVICE "/plugin.PluginService/"
 #define READ_SIZE ((size_t)64 * 1024)
 #define MAX_EVENT (((size_t)1 << 30) + 65536)
 #define CONNECT_TIMEOUT_MS 10000
@@ -27,6 +27,9 @@ struct tail {
 	struct h2 *h2;
 	struct h2_stream *stream; /* NULL once it has ended */
 	bool ack, quiet, pretty;
+	bool subscribe;	    /* something was asked that Session cannot do */
+	bool started;	    /* start was sent */
+	struct start start; /* strings borrowed */
 	unsigned long long limit; /* 0: none */
 	unsigned long long count;
 	int64_t first_at; /* of the first event; 0: none yet */
@@ -52,47 +55,6 @@ finished(const struct tail *t)
 	return t->limit > 0 && t->count >= t->limit;
 }
 
-/* As it came, but on one line: a line break in JSON is white space between
- * tokens, since strings have theirs escaped. */
-static void
-put_payload(struct buf *out, const struct event *e)
-{
-	uint8_t *to = buf_room(out, e->json_len);
-
-	if (to == NULL)
-		return;
-	memcpy(to, e->json, e->json_len);
-	for (size_t i = 0; i < e->json_len; i++)
-		if (to[i] == '\n' || to[i] == '\r')
-			to[i] = ' ';
-	buf_added(out, e->json_len);
-}
-
-static void
-put_json(struct buf *out, const struct event *e)
-{
-	buf_putf(out, "{\"op\":\"%s\",\"pg_lsn\":\"" LSN_FMT "\",\"schema\":",
-	    event_op_name(e->op), LSN_ARG(e->pg_lsn));
-	json_put_string(out, e->schema, strlen(e->schema));
-	buf_put_str(out, ",\"table\":");
-	json_put_string(out, e->table, strlen(e->table));
-	if (e->json != NULL) {
-		buf_put_str(out, ",\"payload\":");
-		put_payload(out, e);
-	}
-	buf_put_str(out, "}\n");
-}
-
-static void
-put_pretty(struct buf *out, const struct event *e)
-{
-	buf_putf(out, LSN_FMT " %-8s %s.%s ", LSN_ARG(e->pg_lsn),
-	    event_op_name(e->op), e->schema, e->table);
-	if (e->json != NULL)
-		put_payload(out, e);
-	buf_put_u8(out, '\n');
-}
-
 static void
 flush_text(struct tail *t)
 {
@@ -106,47 +68,60 @@ flush_text(struct tail *t)
 }
 
 static void
-tail_message(struct h2_stream *s, const uint8_t *p, size_t n)
+take_event(void *arg, const struct event *e)
 {
-	struct tail *t = s->user;
-	struct event e;
+	struct tail *t = arg;
+	bool row = e->schema != NULL;
 
-	if (finished(t) || t->err.kind != ERR_NONE)
+	if (finished(t) || e->op == EVENT_STARTED)
 		return;
-	if (proto_get_event(p, n, &e, &t->hold, &t->err) == -1)
-		return;
-	if (e.op == EVENT_NONE)
-		return; /* from a later version */
-	if (t->count++ == 0)
+	if (row && t->count++ == 0)
 		t->first_at = clock_mono_us();
 	if (!t->quiet)
-		(t->pretty ? put_pretty : put_json)(&t->text, &e);
-	t->printed = lsn_max(t->printed, e.pg_lsn);
+		(t->pretty ? print_pretty : print_json)(&t->text, e,
+		    t->subscribe);
+	t->printed = lsn_max(t->printed, e->pg_lsn);
 	if (buf_unread(&t->text) > READ_SIZE)
 		flush_text(t);
 }
 
-/* The only thing a client says: one framed ack. */
+static void
+tail_message(struct h2_stream *s, const uint8_t *p, size_t n)
+{
+	struct tail *t = s->user;
+
+	if (!finished(t) && t->err.kind == ERR_NONE)
+		proto_get_events(p, n, &t->hold, take_event, t, &t->err);
+}
+
+/* What a client says: start, where that is called for, and acks. */
 static size_t
 tail_pull(struct h2_stream *s, uint8_t *to, size_t cap)
 {
 	struct tail *t = s->user;
-	struct buf ack;
+	struct buf msg;
 	size_t n;
 
-	if (!t->ack || t->acked >= t->printed)
+	if ((!t->subscribe || t->started) &&
+	    (!t->ack || t->acked >= t->printed))
 		return 0;
-	buf_init(&ack, 256);
-	proto_put_ack(&ack, t->printed);
-	n = buf_unread(&ack);
-	if (ack.failed || n + FRAME_HEAD > cap) {
-		buf_free(&ack);
+	buf_init(&msg, cap);
+	if (t->subscribe && !t->started)
+		proto_put_start(&msg, &t->start);
+	else
+		proto_put_ack(&msg, t->printed);
+	n = buf_unread(&msg);
+	if (msg.failed || n + FRAME_HEAD > cap) {
+		buf_free(&msg);
 		return 0;
 	}
 	frame_head(to, n);
-	memcpy(to + FRAME_HEAD, buf_head(&ack), n);
-	buf_free(&ack);
-	t->acked = t->printed;
+	memcpy(to + FRAME_HEAD, buf_head(&msg), n);
+	buf_free(&msg);
+	if (t->subscribe && !t->started)
+		t->started = true;
+	else
+		t->acked = t->printed;
 	return n + FRAME_HEAD;
 }
 
@@ -289,6 +264,58 @@ print_summary(const struct tail *t)
 }
 
 static int
+add_operation(struct tail *t, const char *name)
+{
+	for (int op = EVENT_INSERT; op <= EVENT_TRUNCATE; op++) {
+		if (strcmp(name, event_op_name((enum event_op)op)) == 0) {
+			t->start.operations |= 1u << op;
+			return 0;
+		}
+	}
+	return err_set(&t->err, ERR_USAGE, "--operation must be insert, update,"
+	    " delete or truncate, not \"%.100s\"", name);
+}
+
+/* The options that make a start. */
+static int
+read_start(struct tail *t, const struct options *o)
+{
+	const char *list[OPTIONS_LIST];
+	const char *consumer = o->value[OPT_CONSUMER];
+	const char *after = o->value[OPT_AFTER_LSN];
+	struct start *st = &t->start;
+	union {
+		const char *c;
+		char *v;
+	} glob;
+	size_t n;
+
+	n = options_list(o, OPT_OPERATION, list);
+	for (size_t i = 0; i < n; i++)
+		if (add_operation(t, list[i]) == -1)
+			return -1;
+	n = options_list(o, OPT_TABLE, list);
+	for (size_t i = 0; i < n; i++) {
+		glob.c = list[i];
+		st->table[st->tables++] = glob.v; /* never freed by it */
+	}
+	if (consumer != NULL && strlen(consumer) > START_MAX_STRING)
+		return err_set(&t->err, ERR_USAGE, "--consumer is too long");
+	if (consumer != NULL)
+		strcpy(st->consumer, consumer);
+	if (after != NULL && lsn_parse(after, &st->after_lsn) == -1)
+		return err_set(&t->err, ERR_USAGE, "--after-lsn must be a "
+		    "position such as 16/B374D848, not \"%.100s\"", after);
+	st->observer = o->value[OPT_OBSERVER] != NULL;
+	st->exact = o->value[OPT_EXACT] != NULL;
+	st->batch = o->value[OPT_BATCH] != NULL;
+	t->subscribe = st->tables > 0 || st->operations != 0 ||
+	    consumer != NULL || after != NULL || st->observer || st->exact ||
+	    st->batch;
+	return 0;
+}
+
+static int
 read_options(struct tail *t, const struct options *o)
 {
 	const char *format = o->value[OPT_TAIL_FORMAT];
@@ -299,6 +326,8 @@ read_options(struct tail *t, const struct options *o)
 	if (!t->pretty && strcmp(format, "json") != 0)
 		return err_set(&t->err, ERR_USAGE, "--format must be json or "
 		    "pretty, not \"%.100s\"", format);
+	if (read_start(t, o) == -1)
+		return -1;
 	if (o->value[OPT_COUNT] == NULL)
 		return 0;
 	if (options_number(o, OPT_COUNT, UINT64_MAX, &t->limit, &t->err) == -1)
@@ -326,7 +355,9 @@ run(struct tail *t, const char *address)
 		return -1;
 	t->err.kind = ERR_NONE;
 	if ((t->h2 = h2_new_client()) == NULL ||
-	    (t->stream = h2_call(t->h2, address, SESSION, &handler, t)) == NULL)
+	    (t->stream = h2_call(t->h2, address, t->subscribe
+		    ? SERVICE "Subscribe"
+		    : SERVICE "Session", &handler, t)) == NULL)
 		return err_set(&t->err, ERR_NOMEM, "out of memory");
 	serve(t);
 	finish(t);

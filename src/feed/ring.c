@@ -83,7 +83,7 @@ add_chunk(struct ring *r, size_t len)
 
 int
 ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
-    const uint8_t *data, size_t len)
+    struct ring_tag tag, const void *data, size_t len)
 {
 	struct ring_chunk *c = r->tail;
 	struct ring_entry *e;
@@ -97,7 +97,7 @@ ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
 	c = r->tail;
 	memcpy(c->data + c->used, data, len);
 	e = at(r, r->next++);
-	*e = (struct ring_entry){ pos, pg_lsn, c->data + c->used,
+	*e = (struct ring_entry){ pos, pg_lsn, tag, c->data + c->used,
 		(uint32_t)len, c, r->total };
 	c->used += len;
 	c->entries++;
@@ -177,6 +177,14 @@ ring_segment(struct ring *r, lsn_t lsn)
 	r->segment_id = r->next;
 	r->segment_lsn = lsn;
 	r->last = (struct ring_pos){ 0, 0 };
+}
+
+void
+ring_epoch(struct ring *r)
+{
+	r->epoch++;
+	r->epoch_id = r->next;
+	ring_segment(r, UINT64_MAX); /* until the next one begins */
 }
 
 bool

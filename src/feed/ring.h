@@ -29,6 +29,17 @@ struct ring_pos {
 	uint32_t seq; /* 1, 2, … in its transaction */
 };
 
+/* A transaction with events is its begin, the events and its commit, with
+ * these in the place of seq. */
+#define RING_BEGIN 0
+#define RING_COMMIT UINT32_MAX
+
+/* What an entry is, for those that do not look into its bytes. */
+struct ring_tag {
+	uint32_t table;	   /* events: number of the name, see feed/names.h */
+	uint8_t operation; /* events: as the filter counts them */
+};
+
 static inline bool
 ring_pos_le(struct ring_pos a, struct ring_pos b)
 {
@@ -39,6 +50,7 @@ ring_pos_le(struct ring_pos a, struct ring_pos b)
 struct ring_entry {
 	struct ring_pos pos;
 	lsn_t pg_lsn;
+	struct ring_tag tag;
 	const uint8_t *data; /* lives until the entry is trimmed */
 	uint32_t len;
 	struct ring_chunk *chunk;
@@ -57,6 +69,8 @@ struct ring {
 	uint64_t segment_id;
 	lsn_t segment_lsn;
 	struct ring_pos last; /* newest in this segment; 0/0, 0: none */
+	uint32_t epoch;	      /* counts them; an epoch begins at entry */
+	uint64_t epoch_id;    /* epoch_id, and positions start anew */
 };
 
 void ring_init(struct ring *r, size_t size);
@@ -65,9 +79,10 @@ void ring_free(struct ring *r);
 /* Copies an event in. There is always room for one more: ask ring_room before.
  * Returns 0, or -1 when out of memory (nothing changed). */
 int ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
-    const uint8_t *data, size_t len);
+    struct ring_tag tag, const void *data, size_t len);
 
-/* The entry, or NULL when id is the next one. id >= first. */
+/* The entry, or NULL when id is the next one. id >= first. Valid until the next
+ * append; its data until it is trimmed. */
 const struct ring_entry *ring_at(const struct ring *r, uint64_t id);
 
 /* Bytes from entry id to the end. */
@@ -88,6 +103,10 @@ bool ring_room(struct ring *r);
 
 /* Begins a segment: every transaction with a commit LSN >= lsn follows. */
 void ring_segment(struct ring *r, lsn_t lsn);
+
+/* What follows is of another server or timeline: its positions say nothing
+ * about those before. */
+void ring_epoch(struct ring *r);
 
 /*
  * Can a stream that wants every transaction with a commit LSN >= lsn start in

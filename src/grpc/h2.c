@@ -15,6 +15,7 @@
 /* What the request headers have said so far. */
 struct h2_request {
 	char path[MAX_PATH];
+	char consumer[MAX_PATH];
 	size_t bytes; /* of the header list, as SETTINGS counts them */
 	bool post, grpc;
 };
@@ -221,6 +222,10 @@ request_header(struct h2_stream *s, const uint8_t *name, size_t name_len,
 		q->post = is(value, n, "POST");
 	} else if (is(name, name_len, "content-type")) {
 		q->grpc = is_grpc_content_type((const char *)value, n);
+	} else if (is(name, name_len, "walstream-consumer") &&
+	    n < sizeof(q->consumer)) {
+		memcpy(q->consumer, value, n);
+		q->consumer[n] = '\0';
 	} else if (is(name, name_len, "grpc-encoding")) {
 		s->in.encoded = !is(value, n, "identity");
 	}
@@ -272,13 +277,13 @@ dispatch(struct h2_stream *s)
 		    "request headers exceed %d bytes", MAX_HEADER_BYTES);
 	else if (m == NULL)
 		h2_end(s, GRPC_UNIMPLEMENTED, "unknown method %s", q->path);
+	if (!s->ending) {
+		stream_attach(s, m->handler);
+		s->in.encoded = encoded;
+		m->handler->open(s, s->h2->arg);
+	}
 	free(q);
 	s->request = NULL;
-	if (s->ending)
-		return;
-	stream_attach(s, m->handler);
-	s->in.encoded = encoded;
-	m->handler->open(s, s->h2->arg);
 }
 
 static void
@@ -573,6 +578,19 @@ h2_goaway(struct h2 *h)
 	nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
 	    nghttp2_session_get_last_proc_stream_id(h->ng), NGHTTP2_NO_ERROR,
 	    NULL, 0);
+}
+
+void
+h2_reset(struct h2_stream *s)
+{
+	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+	    NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+const char *
+h2_consumer(const struct h2_stream *s)
+{
+	return s->request == NULL ? "" : s->request->consumer;
 }
 
 void

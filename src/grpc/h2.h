@@ -95,6 +95,12 @@ void h2_wake(struct h2_stream *s);
  * Only the first call counts. */
 void h2_end(struct h2_stream *s, enum grpc_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Server: breaks the call off; the peer sees RESOURCE_EXHAUSTED. For one that
+ * lets nothing through any more. */
+void h2_reset(struct h2_stream *s);
+/* Server, in `open`: the value of the request header walstream-consumer, or
+ * "". */
+const char *h2_consumer(const struct h2_stream *s);
 /* Tells the peer that no new stream will be accepted. */
 void h2_goaway(struct h2 *h);
 

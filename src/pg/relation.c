@@ -74,6 +74,7 @@ relation_new(const struct pgo_relation *msg)
 	r->oid = msg->oid;
 	r->identity = msg->identity;
 	r->n = msg->n;
+	r->tag = 0;
 	r->schema = copy(&to, msg->schema);
 	r->name = copy(&to, msg->name);
 	for (uint16_t i = 0; i < msg->n; i++) {
@@ -85,7 +86,7 @@ relation_new(const struct pgo_relation *msg)
 	return r;
 }
 
-int
+struct relation *
 relation_cache_put(struct relation_cache *c, const struct pgo_relation *msg,
     struct err *err)
 {
@@ -93,15 +94,18 @@ relation_cache_put(struct relation_cache *c, const struct pgo_relation *msg,
 	size_t i;
 
 	if ((c->used + 1) * 2 > c->cap && grow(c) == -1)
-		return err_set(err, ERR_NOMEM, "out of memory");
+		goto nomem;
 	if ((r = relation_new(msg)) == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
+		goto nomem;
 	i = find(c->slot, c->cap, msg->oid);
 	if (c->slot[i] == NULL)
 		c->used++;
 	free(c->slot[i]);
 	c->slot[i] = r;
-	return 0;
+	return r;
+nomem:
+	err_set(err, ERR_NOMEM, "out of memory");
+	return NULL;
 }
 
 const struct relation *

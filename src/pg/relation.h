@@ -24,6 +24,7 @@ struct relation {
 	uint32_t oid;
 	char identity; /* pg_class.relreplident: d, n, f, i */
 	uint16_t n;
+	uint32_t tag; /* its owner's; 0 at first */
 	const char *schema, *name;
 	struct relation_column col[];
 };
@@ -37,8 +38,8 @@ void relation_cache_init(struct relation_cache *c);
 /* Forgets everything; the cache can be used again. */
 void relation_cache_free(struct relation_cache *c);
 
-/* Copies what msg says. Returns 0, or -1 with ERR_NOMEM. */
-int relation_cache_put(struct relation_cache *c,
+/* Copies what msg says. Returns the relation, or NULL with ERR_NOMEM. */
+struct relation *relation_cache_put(struct relation_cache *c,
     const struct pgo_relation *msg, struct err *err);
 
 /* The relation, valid until it is put again or the cache is freed; or NULL. */

@@ -52,15 +52,18 @@ repl_check_slot_name(const char *slot, struct err *err)
 
 void
 repl_create_slot(struct buf *sql, const char *slot, bool temporary,
-    int version)
+    bool failover, int version)
 {
 	buf_put_str(sql, "CREATE_REPLICATION_SLOT ");
 	repl_quote_ident(sql, slot);
 	if (temporary)
 		buf_put_str(sql, " TEMPORARY");
 	buf_put_str(sql, " LOGICAL pgoutput");
-	buf_put_str(sql, version >= 150000 ? " (SNAPSHOT 'nothing')"
-					   : " NOEXPORT_SNAPSHOT");
+	if (version < 150000)
+		buf_put_str(sql, " NOEXPORT_SNAPSHOT");
+	else
+		buf_putf(sql, " (SNAPSHOT 'nothing'%s)",
+		    failover ? ", FAILOVER true" : "");
 }
 
 void

@@ -27,9 +27,9 @@ void repl_quote_literal(struct buf *sql, const char *s);
 int repl_check_slot_name(const char *slot, struct err *err);
 
 /* Appends a command. version is server_version_num: 14 spells options as
- * keywords, 15 and later in parentheses. */
+ * keywords, 15 and later in parentheses; failover needs 17. */
 void repl_create_slot(struct buf *sql, const char *slot, bool temporary,
-    int version);
+    bool failover, int version);
 void repl_drop_slot(struct buf *sql, const char *slot);
 /* proto_version 1. lsn 0 means: from the slot's confirmed_flush_lsn. */
 void repl_start(struct buf *sql, const char *slot, lsn_t lsn,

@@ -12,6 +12,7 @@
 
 static const struct h2_method methods[] = {
 	{ "/plugin.PluginService/Session", &session_handler },
+	{ "/plugin.PluginService/Subscribe", &subscribe_handler },
 	{ NULL, NULL },
 };
 

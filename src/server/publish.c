@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "event/change.h"
 #include "grpc/frame.h"
 
@@ -12,6 +13,7 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 {
 	memset(p, 0, sizeof(*p));
 	p->ring = ring;
+	names_init(&p->names);
 	relation_cache_init(&p->relations);
 	buf_init(&p->schema, 4096);
 	buf_init(&p->table, 4096);
@@ -24,6 +26,7 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 void
 publish_free(struct publish *p)
 {
+	names_free(&p->names);
 	relation_cache_free(&p->relations);
 	buf_free(&p->schema);
 	buf_free(&p->table);
@@ -40,7 +43,7 @@ publish_start(struct publish *p, lsn_t lsn, bool resume)
 		ring_segment(p->ring, lsn);
 	p->floor = p->ring->last;
 	p->start_lsn = p->complete_lsn = lsn;
-	p->commit_lsn = 0;
+	p->txn = (struct event_txn){ 0 };
 }
 
 void
@@ -51,26 +54,45 @@ publish_stop(struct publish *p)
 	p->held = EVENT_NONE;
 }
 
-/* Is the event p->seq of this transaction in the ring already? */
+/* Is the event seq of this transaction in the ring already? */
 static bool
-known(const struct publish *p)
+known(const struct publish *p, uint32_t seq)
 {
-	struct ring_pos pos = { p->commit_lsn, p->seq };
+	struct ring_pos pos = { p->txn.commit_lsn, seq };
 
 	return ring_pos_le(pos, p->floor);
 }
 
-/* Encodes the held event, if there is one, into the ring. */
 static int
-release(struct publish *p, lsn_t pg_lsn, struct err *err)
+append(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct ring_tag tag,
+    const void *data, size_t len, struct err *err)
 {
-	struct ring_pos pos = { p->commit_lsn, p->seq };
-	struct event e = { .op = p->held, .pg_lsn = pg_lsn };
+	struct ring_pos pos = { p->txn.commit_lsn, seq };
+
+	if (ring_append(p->ring, pos, pg_lsn, tag, data, len) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory for events");
+	return 0;
+}
+
+/* A begin or commit: what streams make their own message of. */
+static int
+append_mark(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct err *err)
+{
+	struct ring_tag none = { 0, 0 };
+
+	if (known(p, seq))
+		return 0;
+	return append(p, seq, pg_lsn, none, &p->txn, sizeof(p->txn), err);
+}
+
+/* The held event as a framed message, in p->message. */
+static int
+encode(struct publish *p, lsn_t pg_lsn, struct err *err)
+{
+	struct event e = { .op = p->held, .pg_lsn = pg_lsn, .txn = p->txn,
+		.seq = p->seq };
 	static const uint8_t head[FRAME_HEAD];
 
-	if (p->held == EVENT_NONE)
-		return 0;
-	p->held = EVENT_NONE;
 	e.schema = buf_cstr(&p->schema);
 	e.table = buf_cstr(&p->table);
 	e.json = (const char *)buf_head(&p->json);
@@ -82,9 +104,24 @@ release(struct publish *p, lsn_t pg_lsn, struct err *err)
 		return err_set(err, ERR_LIMIT, "an event of %s.%s does not fit",
 		    e.schema, e.table);
 	frame_head(p->message.data, p->message.len - FRAME_HEAD);
-	if (ring_append(p->ring, pos, pg_lsn, p->message.data,
-		p->message.len) == -1)
-		return err_set(err, ERR_NOMEM, "out of memory for events");
+	return 0;
+}
+
+/* Puts the held event, if there is one, into the ring. */
+static int
+release(struct publish *p, lsn_t pg_lsn, struct err *err)
+{
+	struct ring_tag tag = { p->held_table, (uint8_t)p->held };
+
+	if (p->held == EVENT_NONE)
+		return 0;
+	if (p->seq == 1 &&
+	    append_mark(p, RING_BEGIN, p->txn.commit_lsn, err) == -1)
+		return -1;
+	if (encode(p, pg_lsn, err) == -1 || append(p, p->seq, pg_lsn, tag,
+	    p->message.data, p->message.len, err) == -1)
+		return -1;
+	p->held = EVENT_NONE;
 	p->events++;
 	return 0;
 }
@@ -100,12 +137,13 @@ hold(struct publish *p, enum event_op op, uint32_t oid,
 	if ((*rel = relation_cache_get(&p->relations, oid)) == NULL)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: a change of the unknown relation %u", oid);
-	if (release(p, p->commit_lsn, err) == -1)
+	if (release(p, p->txn.commit_lsn, err) == -1)
 		return -1;
 	p->seq++;
-	if (known(p))
+	if (known(p, p->seq))
 		return 0;
 	p->held = op;
+	p->held_table = (*rel)->tag;
 	buf_reset(&p->schema);
 	buf_put_str(&p->schema, (*rel)->schema);
 	buf_reset(&p->table);
@@ -146,7 +184,8 @@ on_begin(struct publish *p, const struct pgo_msg *m, struct err *err)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: Begin inside a transaction");
 	p->open = true;
-	p->commit_lsn = m->begin.final_lsn;
+	p->txn = (struct event_txn){ m->begin.final_lsn, 0, m->begin.xid,
+		m->begin.commit_at + CLOCK_PG_EPOCH_US };
 	p->seq = 0;
 	return 0;
 }
@@ -154,10 +193,14 @@ on_begin(struct publish *p, const struct pgo_msg *m, struct err *err)
 static int
 on_commit(struct publish *p, const struct pgo_msg *m, struct err *err)
 {
-	if (!p->open || m->commit.commit_lsn != p->commit_lsn)
+	if (!p->open || m->commit.commit_lsn != p->txn.commit_lsn)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: Commit without its Begin");
 	if (release(p, m->commit.end_lsn, err) == -1)
+		return -1;
+	p->txn.end_lsn = m->commit.end_lsn;
+	if (p->seq > 0 &&
+	    append_mark(p, RING_COMMIT, m->commit.end_lsn, err) == -1)
 		return -1;
 	p->open = false;
 	p->complete_lsn = lsn_max(p->complete_lsn, m->commit.end_lsn);
@@ -168,7 +211,15 @@ on_commit(struct publish *p, const struct pgo_msg *m, struct err *err)
 static int
 on_relation(struct publish *p, const struct pgo_msg *m, struct err *err)
 {
-	return relation_cache_put(&p->relations, &m->relation, err);
+	struct relation *rel;
+
+	rel = relation_cache_put(&p->relations, &m->relation, err);
+	if (rel == NULL)
+		return -1;
+	rel->tag = names_put(&p->names, rel->schema, rel->name);
+	return rel->tag != UINT32_MAX
+	    ? 0
+	    : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 int
@@ -207,6 +258,7 @@ publish_keepalive(struct publish *p, lsn_t wal_end)
 lsn_t
 publish_now(const struct publish *p)
 {
-	return p->commit_lsn == 0 ? p->start_lsn
-				  : lsn_max(p->start_lsn, p->commit_lsn + 1);
+	return p->txn.commit_lsn == 0
+	    ? p->start_lsn
+	    : lsn_max(p->start_lsn, p->txn.commit_lsn + 1);
 }

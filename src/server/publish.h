@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/lsn.h"
 #include "event/proto.h"
+#include "feed/names.h"
 #include "feed/ring.h"
 #include "pg/pgoutput.h"
 #include "pg/relation.h"
@@ -22,6 +23,7 @@
  */
 struct publish {
 	struct ring *ring;
+	struct names names; /* of every table that ever had an event */
 	struct pgo_decoder *decoder;
 	struct relation_cache relations;
 
@@ -32,11 +34,12 @@ struct publish {
 
 	/* The transaction: */
 	bool open;
-	lsn_t commit_lsn; /* C of the open one, or of the last; 0 none yet */
-	uint32_t seq;	  /* events so far */
+	struct event_txn txn; /* the open one, or the last; all 0: none yet */
+	uint32_t seq;	      /* events so far */
 
 	/* The event that is held. */
 	enum event_op held; /* EVENT_NONE: none */
+	uint32_t held_table;
 	struct buf schema, table, json;
 
 	struct buf message; /* scratch: the event, framed */

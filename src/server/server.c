@@ -17,7 +17,7 @@
 /* How long a stream waits to be put in place before it is told to retry. */
 #define PG_GRACE SECONDS(30)
 /* How long clients get to take their last bytes at shutdown. */
-#define DRAIN SECONDS(2)
+#define FLUSH_TIME SECONDS(2)
 /* Out of descriptors: how long no connection is accepted. */
 #define ACCEPT_PAUSE MS(200)
 #define ACCEPT_BATCH 64
@@ -29,6 +29,7 @@ struct server {
 	const struct server_config *config;
 	struct ring ring;
 	struct quorum quorum;
+	struct consumers consumers;
 	struct publish publish;
 	struct walreceiver wr;
 	struct session_list sessions;
@@ -39,8 +40,8 @@ struct server {
 	bool again;	      /* the next turn must not wait */
 	bool serving;	      /* PostgreSQL was reached: connections are taken */
 	int64_t accept_at;    /* not before: descriptors ran out */
-	bool draining;	      /* shutting down */
-	int64_t drain_at;     /* until then */
+	enum { RUNNING, DRAINING, FLUSHING } phase;
+	int64_t phase_at;     /* the shutdown goes on then at the latest */
 	struct pollfd *polls;
 	size_t poll_cap;
 };
@@ -111,10 +112,16 @@ server_init(struct server *sv, const struct server_config *config,
 	sv->listener = -1;
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
+	consumers_init(&sv->consumers, &sv->quorum);
 	sv->sessions = (struct session_list){ .ring = &sv->ring,
 		.quorum = &sv->quorum,
-		.publish = &sv->publish,
-		.temporary = config->pg.temporary };
+		.consumers = &sv->consumers,
+		.wr = &sv->wr,
+		.slow_timeout_us = config->slow_timeout_us };
+	buf_init(&sv->sessions.scratch, 65536);
+	for (size_t i = 0; i < config->required_count; i++)
+		if (consumers_require(&sv->consumers, config->required[i]))
+			return err_set(err, ERR_NOMEM, "out of memory");
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
@@ -131,6 +138,8 @@ server_free(struct server *sv)
 		sv->clients = c->next;
 		client_del(c);
 	}
+	consumers_free(&sv->consumers);
+	buf_free(&sv->sessions.scratch);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
@@ -149,7 +158,7 @@ prepare(struct server *sv, int64_t now)
 	struct client *c;
 
 	p[FD_LISTENER] = (struct pollfd){ -1, POLLIN, 0 };
-	if (sv->serving && !sv->draining && now >= sv->accept_at)
+	if (sv->serving && sv->phase == RUNNING && now >= sv->accept_at)
 		p[FD_LISTENER].fd = sv->listener;
 	else if (now < sv->accept_at && sv->accept_at < until)
 		until = sv->accept_at;
@@ -164,7 +173,8 @@ prepare(struct server *sv, int64_t now)
 	}
 	if (sv->sessions.count > 0 && now + SECONDS(1) < until)
 		until = now + SECONDS(1); /* grace of waiting streams */
-	return sv->draining && sv->drain_at < until ? sv->drain_at : until;
+	return sv->phase != RUNNING && sv->phase_at < until ? sv->phase_at
+							    : until;
 }
 
 static void
@@ -250,24 +260,43 @@ serve_streams(struct server *sv, int64_t now)
 		    broken->text);
 		broken->kind = ERR_NONE;
 	}
-	if (walreceiver_streaming(&sv->wr) && !sv->draining) {
-		if (sessions_place(&sv->sessions))
-			walreceiver_rewind(&sv->wr);
-	} else {
-		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
-		    GRPC_UNAVAILABLE, "PostgreSQL cannot be reached");
+	if (sv->wr.new_timeline && sv->wr.state >= WR_READY) {
+		sv->wr.new_timeline = false;
+		sessions_forget(&sv->sessions);
 	}
+	if (!walreceiver_streaming(&sv->wr))
+		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
+		    GRPC_UNAVAILABLE, sv->wr.last.kind != ERR_NONE
+			? sv->wr.last.text
+			: "replication has not started");
+	else if (sv->phase == RUNNING && sessions_place(&sv->sessions))
+		walreceiver_rewind(&sv->wr);
 	sessions_update(&sv->sessions);
 }
 
+/*
+ * The shutdown. DRAINING: the transaction in hand is finished, and what was
+ * sent may be acknowledged; then streams end. FLUSHING: clients take what is
+ * left; then PostgreSQL is told the last position.
+ */
 static void
 begin_drain(struct server *sv, int64_t now)
 {
+	log_info("server.stopping", "shutting down");
+	sv->phase = DRAINING;
+	sv->phase_at = now + sv->config->drain_us;
+	sv->sessions.draining = sv->again = true;
+	walreceiver_finish(&sv->wr);
+}
+
+static void
+begin_flush(struct server *sv, int64_t now)
+{
 	struct client *c;
 
-	log_info("server.stopping", "shutting down");
-	sv->draining = sv->sessions.draining = sv->again = true;
-	sv->drain_at = now + DRAIN;
+	sv->phase = FLUSHING;
+	sv->phase_at = now + FLUSH_TIME;
+	sv->again = true;
 	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
 	for (c = sv->clients; c != NULL; c = c->next)
@@ -276,12 +305,15 @@ begin_drain(struct server *sv, int64_t now)
 
 /* One step of the shutdown; true when there is nothing left to wait for. */
 static bool
-drained(struct server *sv, int64_t now)
+stopped(struct server *sv, int64_t now)
 {
-	if (sv->wr.state == WR_CLOSED)
-		return true;
-	if (!sv->wr.closing &&
-	    (sv->clients == NULL || now >= sv->drain_at))
+	bool settled = sv->wr.state != WR_STREAMING ||
+	    (!sv->publish.open && sessions_settled(&sv->sessions));
+
+	if (sv->phase == DRAINING && (settled || now >= sv->phase_at))
+		begin_flush(sv, now);
+	if (sv->phase == FLUSHING && !sv->wr.closing &&
+	    (sv->clients == NULL || now >= sv->phase_at))
 		walreceiver_close(&sv->wr, now);
 	return sv->wr.state == WR_CLOSED;
 }
@@ -297,7 +329,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	read_clients(sv);
 	if ((p[FD_LISTENER].revents & POLLIN) != 0)
 		accept_clients(sv, now);
-	walreceiver_attach(&sv->wr, sv->sessions.count > 0);
+	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
 	if (walreceiver_step(&sv->wr, pg, now, err) == -1)
 		return -1;
 	if (!sv->serving && sv->wr.was_ready) {
@@ -339,13 +371,13 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 		}
 		if (turn(sv, now, err) == -1)
 			return -1;
-		if (signals > seen && sv->draining)
+		if (signals > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
 		if (signals > seen) {
 			seen = signals;
 			begin_drain(sv, now);
 		}
-		if (sv->draining && drained(sv, now))
+		if (sv->phase != RUNNING && stopped(sv, now))
 			return 0;
 	}
 }

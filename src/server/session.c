@@ -1,38 +1,89 @@
 #include "server/session.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "event/proto.h"
+#include "server/feeder.h"
 
-/* An ack takes 11 bytes. */
+/* An ack takes 11 bytes; a start has room for globs. */
 #define MAX_CLIENT_MESSAGE 4096
+#define MAX_START_MESSAGE 32768
+#define OUT_MAX ((size_t)64 * 1024)
+#define PROGRESS_DEFAULT SECONDS(10)
+/* How often a stream that acknowledges nothing is complained about, and for
+ * how long it may go unnoticed. */
+#define WARN_INTERVAL SECONDS(300)
+#define WARN_AFTER SECONDS(60)
 
 static void
-session_open(struct h2_stream *stream, void *arg)
+set_state(struct session *s, enum session_state state)
 {
-	struct session_list *l = arg;
-	struct session *s;
+	bool was = s->state == SESSION_WAITING || s->state == SESSION_LIVE;
+	bool is = state == SESSION_WAITING || state == SESSION_LIVE;
 
-	if (l->draining) {
-		h2_end(stream, GRPC_UNAVAILABLE, "walstream is shutting down");
-		return;
-	}
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		h2_end(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
-		return;
-	}
+	s->list->attached += (unsigned)is - (unsigned)was;
+	s->state = state;
+}
+
+static struct session *
+session_new(struct h2_stream *stream, struct session_list *l)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
 	stream->user = s;
 	s->stream = stream;
 	s->list = l;
 	s->since_at = l->now;
+	buf_init(&s->out, OUT_MAX);
+	walk_init(&s->walk, l->ring, &l->wr->publish->names);
 	s->next = l->first;
 	if (s->next != NULL)
 		s->next->prev = s;
 	l->first = s;
 	l->count++;
+	return s;
+}
+
+/* Leaves the quorum and the name; acks until now count. */
+static void
+detach(struct session *s)
+{
+	struct session_list *l = s->list;
+	bool live = s->state == SESSION_LIVE;
+
+	if (s->state == SESSION_GONE)
+		return;
+	if (s->consumer != NULL && s->consumer->stream == s)
+		consumer_release(l->consumers, s->consumer,
+		    live ? &s->member : NULL);
+	quorum_leave(l->quorum, &s->member);
+	set_state(s, SESSION_GONE);
+	log_info("session.closed", "stream%s%s closed: %" PRIu64
+	    " events sent, acknowledged up to " LSN_FMT ", %u left",
+	    s->consumer != NULL ? " of " : "",
+	    s->consumer != NULL ? s->consumer->name : "", s->sent,
+	    LSN_ARG(s->member.acked), l->attached);
+}
+
+void
+session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	h2_end(s->stream, code, "%s", text);
+	detach(s);
 }
 
 static void
@@ -43,7 +94,7 @@ session_closed(struct h2_stream *stream)
 	if (s == NULL)
 		return;
 	stream->user = NULL;
-	quorum_leave(s->list->quorum, &s->member);
+	detach(s);
 	if (s->prev != NULL)
 		s->prev->next = s->next;
 	else
@@ -51,10 +102,65 @@ session_closed(struct h2_stream *stream)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	s->list->count--;
-	log_info("session.closed", "stream closed: %" PRIu64 " events sent, "
-	    "acknowledged up to " LSN_FMT ", %u left", s->sent,
-	    LSN_ARG(s->member.acked), s->list->count);
+	proto_start_free(&s->start);
+	walk_free(&s->walk);
+	buf_free(&s->out);
 	free(s);
+}
+
+/* The newer of two streams with one name replaces the older. */
+static void
+take_name(struct session *s, const char *name)
+{
+	struct session_list *l = s->list;
+	struct consumer *c = consumers_get(l->consumers, name);
+
+	if (c == NULL) {
+		session_end(s, GRPC_RESOURCE_EXHAUSTED,
+		    "too many consumer names are in use");
+		return;
+	}
+	if (c->stream != NULL)
+		session_end(c->stream, GRPC_ABORTED, "replaced by a newer "
+		    "stream of the consumer \"%.100s\"", name);
+	s->consumer = c;
+	consumer_claim(l->consumers, c, s);
+}
+
+static struct session *
+open_session(struct h2_stream *stream, struct session_list *l)
+{
+	struct session *s;
+
+	if (l->draining) {
+		h2_end(stream, GRPC_UNAVAILABLE, "walstream is shutting down");
+		return NULL;
+	}
+	if ((s = session_new(stream, l)) == NULL)
+		h2_end(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+	return s;
+}
+
+static void
+session_open(struct h2_stream *stream, void *arg)
+{
+	const char *name = h2_consumer(stream);
+	struct session *s = open_session(stream, arg);
+
+	if (s == NULL)
+		return;
+	set_state(s, SESSION_WAITING);
+	if (*name != '\0')
+		take_name(s, name);
+}
+
+static void
+subscribe_open(struct h2_stream *stream, void *arg)
+{
+	struct session *s = open_session(stream, arg);
+
+	if (s != NULL)
+		s->subscribe = true;
 }
 
 static void
@@ -69,8 +175,47 @@ acknowledge(struct session *s, lsn_t lsn)
 	s->acks++;
 	if (quorum_ack(&s->member, lsn, &err) == -1) {
 		log_warn("session.bad_ack", "%s", err.text);
-		h2_end(s->stream, GRPC_INVALID_ARGUMENT, "%s", err.text);
+		session_end(s, GRPC_INVALID_ARGUMENT, "%s", err.text);
 	}
+}
+
+/* The first message of a Subscribe stream; takes over m's start. */
+static void
+begin(struct session *s, struct client_message *m)
+{
+	const char *id = s->list->wr->system_identifier;
+
+	s->start = m->start;
+	m->start.tables = 0;
+	if (*s->start.system_identifier != '\0' &&
+	    strcmp(s->start.system_identifier, id) != 0) {
+		session_end(s, GRPC_FAILED_PRECONDITION, "the server's system "
+		    "identifier is %s, not %s: positions of another cluster "
+		    "mean nothing here", id, s->start.system_identifier);
+		return;
+	}
+	s->walk.marks = true;
+	s->walk.filter = (struct filter){ s->start.table, s->start.tables,
+		s->start.operations };
+	set_state(s, SESSION_WAITING);
+	if (*s->start.consumer != '\0')
+		take_name(s, s->start.consumer);
+}
+
+static void
+on_message(struct session *s, struct client_message *m)
+{
+	if (s->state == SESSION_STARTING && m->has_start)
+		begin(s, m);
+	else if (s->state == SESSION_STARTING)
+		session_end(s, GRPC_INVALID_ARGUMENT,
+		    "the first message must be start");
+	else if (m->has_start)
+		session_end(s, GRPC_INVALID_ARGUMENT, "%s",
+		    s->subscribe ? "start may come only once"
+				 : "start belongs to Subscribe");
+	else if (m->has_ack)
+		acknowledge(s, m->ack_lsn);
 }
 
 static void
@@ -80,12 +225,16 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	struct client_message m;
 	struct err err;
 
-	if (s == NULL)
+	if (s == NULL || s->state == SESSION_GONE)
 		return;
-	if (proto_get_client(p, n, &m, &err) == -1)
-		h2_end(stream, GRPC_INTERNAL, "%s", err.text);
-	else if (m.has_ack)
-		acknowledge(s, m.ack_lsn);
+	if (proto_get_client(p, n, &m, &err) == -1) {
+		session_end(s, err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
+						     : GRPC_INTERNAL,
+		    "%s", err.text);
+		return;
+	}
+	on_message(s, &m);
+	proto_start_free(&m.start);
 }
 
 /* Who will not acknowledge any more holds nobody up; it keeps receiving. */
@@ -94,61 +243,11 @@ session_half_closed(struct h2_stream *stream)
 {
 	struct session *s = stream->user;
 
-	if (s != NULL)
+	if (s != NULL && s->state == SESSION_STARTING)
+		session_end(s, GRPC_INVALID_ARGUMENT,
+		    "the first message must be start");
+	else if (s != NULL)
 		s->member.votes = false;
-}
-
-/* Ending, and at the end of a message: its cursor holds nothing any more. */
-static bool
-over(const struct session *s)
-{
-	return s->stream->ending && s->offset == 0;
-}
-
-static bool
-skips(const struct session *s, const struct ring_entry *e)
-{
-	return e->pos.commit_lsn < s->start_lsn ||
-	    ring_pos_le(e->pos, s->last);
-}
-
-/* Moves the cursor to the next entry that this stream is to be sent, if it is
- * here, and returns it. */
-static const struct ring_entry *
-next_entry(struct session *s)
-{
-	const struct ring_entry *e;
-
-	while ((e = ring_at(s->list->ring, s->cursor)) != NULL &&
-	    s->offset == 0 && skips(s, e))
-		s->cursor++;
-	return e;
-}
-
-static size_t
-session_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
-{
-	struct session *s = stream->user;
-	const struct ring_entry *e;
-	size_t n = 0, take;
-
-	while (s != NULL && n < cap && !over(s) &&
-	    (e = next_entry(s)) != NULL) {
-		take = e->len - s->offset < cap - n ? e->len - s->offset
-						    : cap - n;
-		memcpy(to + n, e->data + s->offset, take);
-		n += take;
-		s->offset += take;
-		if (s->offset == e->len) {
-			s->offset = 0;
-			s->cursor++;
-			s->last = e->pos;
-			s->sent++;
-			quorum_sent(&s->member, e->pg_lsn);
-		}
-	}
-	stream->mid_message = s != NULL && s->offset > 0;
-	return n;
 }
 
 const struct h2_handler session_handler = {
@@ -156,25 +255,96 @@ const struct h2_handler session_handler = {
 	.open = session_open,
 	.message = session_message,
 	.half_closed = session_half_closed,
-	.pull = session_pull,
+	.pull = feeder_pull,
 	.closed = session_closed,
 };
 
-static void
-place(struct session *s, lsn_t start_lsn, uint64_t cursor)
-{
-	bool votes = !s->stream->half_closed;
+const struct h2_handler subscribe_handler = {
+	.max_message = MAX_START_MESSAGE,
+	.open = subscribe_open,
+	.message = session_message,
+	.half_closed = session_half_closed,
+	.pull = feeder_pull,
+	.closed = session_closed,
+};
 
-	s->state = SESSION_LIVE;
-	s->start_lsn = start_lsn;
-	s->cursor = cursor;
-	quorum_join(s->list->quorum, &s->member, start_lsn);
-	s->member.votes = votes;
+/* Up to where the client says it has everything; 0 when it does not say. */
+static lsn_t
+asked_lsn(const struct session *s)
+{
+	lsn_t remembered = s->consumer != NULL ? s->consumer->position : 0;
+
+	return lsn_max(s->start.after_lsn, remembered);
+}
+
+static bool
+refused(struct session *s, lsn_t asked, lsn_t oldest)
+{
+	if (!s->start.exact || asked == 0 || asked >= oldest)
+		return false;
+	session_end(s, GRPC_OUT_OF_RANGE, "the oldest position that can be "
+	    "started from is " LSN_FMT "; changes from " LSN_FMT " on were "
+	    "confirmed without this consumer", LSN_ARG(oldest),
+	    LSN_ARG(asked));
+	return true;
+}
+
+static void
+put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
+{
+	struct session_list *l = s->list;
+
+	set_state(s, SESSION_LIVE);
+	walk_start(&s->walk, cursor, start_lsn);
+	quorum_join(l->quorum, &s->member, start_lsn);
+	s->member.votes = !s->stream->half_closed && !s->start.observer;
+	if (s->consumer != NULL)
+		consumer_placed(l->consumers, s->consumer);
+	s->moved_at = s->warned_at = s->progress_at = l->now;
 	h2_respond(s->stream);
-	log_info("session.opened", "stream opened at " LSN_FMT ", %u attached",
-	    LSN_ARG(start_lsn), s->list->count);
+	if (s->subscribe)
+		feeder_started(s, start_lsn);
+	log_info("session.opened", "stream%s%s opened at " LSN_FMT
+	    ", %u attached", s->consumer != NULL ? " of " : "",
+	    s->consumer != NULL ? s->consumer->name : "", LSN_ARG(start_lsn),
+	    l->attached);
 	if (s->early_ack != 0)
 		acknowledge(s, s->early_ack);
+}
+
+/* A temporary slot: from now on, or from where a consumer left off if that is
+ * still in memory. */
+static void
+place_now(struct session *s)
+{
+	const struct session_list *l = s->list;
+	lsn_t now = publish_now(l->wr->publish), asked = asked_lsn(s);
+	uint64_t cursor;
+
+	if (asked != 0 && asked < now && ring_holds(l->ring, asked, &cursor))
+		put_in_place(s, asked, cursor);
+	else if (!refused(s, asked, now))
+		put_in_place(s, lsn_max(asked, now), l->ring->next);
+}
+
+/* Returns false when a rewind is needed. */
+static bool
+place(struct session *s)
+{
+	const struct session_list *l = s->list;
+	lsn_t asked = asked_lsn(s), start = lsn_max(asked,
+	    l->quorum->confirmed);
+	uint64_t cursor;
+
+	if (l->wr->config->temporary)
+		place_now(s);
+	else if (refused(s, asked, l->quorum->confirmed))
+		return true;
+	else if (ring_holds(l->ring, start, &cursor))
+		put_in_place(s, start, cursor);
+	else
+		return false;
+	return true;
 }
 
 bool
@@ -182,19 +352,103 @@ sessions_place(struct session_list *l)
 {
 	struct session *s;
 	bool rewind = false;
-	uint64_t cursor;
 
-	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state != SESSION_WAITING || s->stream->ending)
-			continue;
-		if (l->temporary)
-			place(s, publish_now(l->publish), l->ring->next);
-		else if (ring_holds(l->ring, l->quorum->confirmed, &cursor))
-			place(s, l->quorum->confirmed, cursor);
-		else
+	for (s = l->first; s != NULL; s = s->next)
+		if (s->state == SESSION_WAITING && !place(s))
 			rewind = true;
-	}
 	return rewind;
+}
+
+/* A stream that holds WAL back says so in the log. */
+static void
+warn_unacked(struct session *s)
+{
+	const struct session_list *l = s->list;
+
+	if (quorum_idle(&s->member) || !s->member.votes) {
+		s->warned_at = l->now - WARN_INTERVAL + WARN_AFTER;
+		return;
+	}
+	if (l->now - s->warned_at < WARN_INTERVAL)
+		return;
+	s->warned_at = l->now;
+	log_warn("session.unacked", "a stream%s%s has acknowledged only up to "
+	    LSN_FMT " of " LSN_FMT ": PostgreSQL keeps its WAL since then",
+	    s->consumer != NULL ? " of " : "",
+	    s->consumer != NULL ? s->consumer->name : "",
+	    LSN_ARG(quorum_position(&s->member)), LSN_ARG(s->member.sent));
+}
+
+/* A stream with nothing left to send: its position, and progress. */
+static void
+update_idle(struct session *s)
+{
+	const struct session_list *l = s->list;
+	lsn_t complete = l->wr->publish->complete_lsn;
+	int64_t interval = MS(s->start.progress_interval_ms);
+
+	if (!s->start.exact)
+		quorum_served(&s->member, complete);
+	else if (interval == 0)
+		interval = PROGRESS_DEFAULT;
+	if (interval == 0 || !quorum_idle(&s->member)) {
+		s->progress_at = l->now + interval;
+		return;
+	}
+	if (l->now < s->progress_at)
+		return;
+	s->progress_at = l->now + interval;
+	feeder_progress(s, lsn_max(complete, s->member.sent));
+	h2_wake(s->stream);
+}
+
+/* Does it need an entry of the ring? */
+static bool
+needs_ring(const struct session *s)
+{
+	return s->state == SESSION_LIVE || feeder_busy(s);
+}
+
+/* A stream that takes nothing while there is no room for others' events. */
+static bool
+is_stuck(const struct session *s)
+{
+	const struct session_list *l = s->list;
+	bool others = l->attached > (s->state == SESSION_LIVE);
+	int64_t since = s->moved_at > l->paused_at ? s->moved_at
+						   : l->paused_at;
+
+	return l->slow_timeout_us > 0 && l->paused_at != 0 && others &&
+	    needs_ring(s) && feeder_low(s) < l->ring->next &&
+	    l->now - since >= l->slow_timeout_us;
+}
+
+/* Its flow control lets no trailers through: only a reset reaches it. */
+static void
+drop_stuck(struct session *s)
+{
+	log_warn("session.slow", "a stream%s%s took nothing for %d s and held "
+	    "others up: ended", s->consumer != NULL ? " of " : "",
+	    s->consumer != NULL ? s->consumer->name : "",
+	    (int)(s->list->slow_timeout_us / 1000000));
+	s->in_event = false;
+	s->batch_left = 0;
+	buf_reset(&s->out);
+	detach(s);
+	h2_reset(s->stream);
+}
+
+static void
+update_live(struct session *s)
+{
+	if (s->stream->ending)
+		detach(s);
+	else if (feeder_at_end(s))
+		update_idle(s);
+	else
+		h2_wake(s->stream);
+	if (s->state == SESSION_LIVE)
+		warn_unacked(s);
 }
 
 void
@@ -202,15 +456,15 @@ sessions_update(struct session_list *l)
 {
 	struct session *s;
 
+	if (!l->ring->paused)
+		l->paused_at = 0;
+	else if (l->paused_at == 0)
+		l->paused_at = l->now;
 	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state != SESSION_LIVE)
-			continue;
-		if (s->stream->ending)
-			quorum_leave(l->quorum, &s->member);
-		else if (next_entry(s) != NULL)
-			h2_wake(s->stream);
-		else
-			quorum_served(&s->member, l->publish->complete_lsn);
+		if (is_stuck(s))
+			drop_stuck(s);
+		else if (s->state == SESSION_LIVE)
+			update_live(s);
 	}
 }
 
@@ -221,9 +475,36 @@ sessions_low(const struct session_list *l)
 	const struct session *s;
 
 	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_LIVE && !over(s) && s->cursor < low)
-			low = s->cursor;
+		if (needs_ring(s) && feeder_low(s) < low)
+			low = feeder_low(s);
 	return low;
+}
+
+bool
+sessions_settled(const struct session_list *l)
+{
+	struct session *s;
+
+	for (s = l->first; s != NULL; s = s->next)
+		if (s->state == SESSION_LIVE && (!feeder_at_end(s) ||
+			(s->member.votes && !quorum_idle(&s->member))))
+			return false;
+	return true;
+}
+
+void
+sessions_forget(struct session_list *l)
+{
+	struct session *s;
+
+	consumers_forget(l->consumers);
+	ring_epoch(l->ring);
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state != SESSION_LIVE)
+			continue;
+		s->member.acked = s->member.sent = s->member.served =
+		    l->quorum->confirmed;
+	}
 }
 
 void
@@ -233,8 +514,9 @@ sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
 	struct session *s;
 
 	for (s = l->first; s != NULL; s = s->next)
-		if (waiting_too || s->state == SESSION_LIVE)
-			h2_end(s->stream, code, "%s", why);
+		if (s->state != SESSION_GONE &&
+		    (waiting_too || s->state == SESSION_LIVE))
+			session_end(s, code, "%s", why);
 }
 
 void
@@ -245,5 +527,5 @@ sessions_end_waiting(struct session_list *l, int64_t before,
 
 	for (s = l->first; s != NULL; s = s->next)
 		if (s->state == SESSION_WAITING && s->since_at < before)
-			h2_end(s->stream, code, "%s", why);
+			session_end(s, code, "%s", why);
 }

@@ -4,52 +4,75 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "feed/consumer.h"
 #include "feed/quorum.h"
 #include "feed/ring.h"
 #include "grpc/h2.h"
-#include "server/publish.h"
+#include "server/walk.h"
+#include "server/walreceiver.h"
 
 /*
- * PluginService/Session: one gRPC stream that is sent events and acknowledges
- * them.
+ * One gRPC stream of PluginService: it is sent events and acknowledges them.
  *
- *	WAITING	 opened; not yet in place, no headers sent
- *	LIVE	 has a cursor in the ring and takes part in the quorum
+ *	STARTING  a Subscribe stream whose start has not come yet
+ *	WAITING	  not yet in place, no headers sent
+ *	LIVE	  has a place in the ring and takes part in the quorum
+ *	GONE	  over for us; the stream is closing
  */
-
-enum session_state { SESSION_WAITING, SESSION_LIVE };
+enum session_state {
+	SESSION_STARTING,
+	SESSION_WAITING,
+	SESSION_LIVE,
+	SESSION_GONE,
+};
 
 struct session {
 	enum session_state state;
 	struct h2_stream *stream;
 	struct session_list *list;
-	int64_t since_at; /* opened; monotonic us */
-	lsn_t early_ack;  /* came while WAITING; 0 none */
+	int64_t since_at; /* opened; monotonic us, as all below */
+	bool subscribe;
+	struct start start;	   /* Subscribe: what the client asked for */
+	struct consumer *consumer; /* NULL: it has no name */
+	lsn_t early_ack;	   /* came while WAITING; 0 none */
 	struct quorum_member member;
+
 	/* LIVE: */
-	uint64_t cursor;      /* the entry that is sent next, or in part */
-	size_t offset;	      /* bytes of it that have been sent */
-	lsn_t start_lsn;      /* transactions that commit before are skipped */
-	struct ring_pos last; /* events up to here have been sent */
-	uint64_t sent, acks;  /* for the log */
+	struct walk walk;
+	/* What is being sent: first `out` (messages and heads of our own), then
+	 * the rest of the event below the walk's cursor. */
+	struct buf out;
+	bool in_event;
+	size_t offset;	     /* bytes of the event that have been sent */
+	uint32_t batch_left; /* items of the batch being sent */
+	int64_t progress_at; /* the next progress is due */
+	int64_t moved_at;    /* something was taken */
+	int64_t warned_at;   /* that it holds WAL back */
+	uint64_t sent, acks; /* for the log */
 	struct session *next, *prev;
 };
 
 /* All sessions, and what they share. */
 struct session_list {
 	struct session *first;
-	unsigned count;
+	unsigned count;	   /* all of them */
+	unsigned attached; /* WAITING and LIVE: somebody to stream for */
 	struct ring *ring;
 	struct quorum *quorum;
-	struct publish *publish;
-	bool temporary; /* the slot: a stream starts now, not at confirmed */
-	bool draining;	/* shutting down: no new session */
-	int64_t now;	/* of this turn of the loop */
+	struct consumers *consumers;
+	const struct walreceiver *wr;
+	bool draining;		 /* shutting down: no new session */
+	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
+				    holds others up, is ended; 0: never */
+	int64_t paused_at;	 /* since when the ring has had no room; 0 */
+	int64_t now;		 /* of this turn of the loop */
+	struct buf scratch;
 };
 
-/* What serves /plugin.PluginService/Session. The connection's user pointer
- * (h2_new_server's arg) is the struct session_list. */
-extern const struct h2_handler session_handler;
+/* What serves the two methods. The connection's user pointer (h2_new_server's
+ * arg) is the struct session_list. */
+extern const struct h2_handler session_handler, subscribe_handler;
 
 /*
  * Puts every waiting session in place that can be: replication is running.
@@ -64,12 +87,27 @@ void sessions_update(struct session_list *l);
 /* The lowest cursor, or the ring's end when there is none. */
 uint64_t sessions_low(const struct session_list *l);
 
+/* Has every stream that acknowledges been sent, and acknowledged, all there
+ * is? */
+bool sessions_settled(const struct session_list *l);
+
+/* The database is another one, or the slot: nothing that was sent or
+ * acknowledged before says anything now. */
+void sessions_forget(struct session_list *l);
+
 /* Ends every session, or only those in place: who is still waiting has lost
  * nothing. */
 void sessions_end(struct session_list *l, bool waiting_too,
     enum grpc_code code, const char *why);
-/* Ends those that have been waiting since before `before` (monotonic us). */
+/* Ends those that have been waiting since before `before`. */
 void sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);
+
+/* For session.c and feeder.c: */
+
+/* Ends a session: it leaves the quorum and its name at once, its trailers go
+ * out behind the message that is being sent. */
+void session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

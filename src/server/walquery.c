@@ -25,14 +25,29 @@ static int
 row_identify(struct walreceiver *wr, const struct wire_row *row,
     struct err *err)
 {
-	char lsn[32];
+	char id[32], timeline[16], lsn[32];
+	uint32_t tli;
 
-	wire_row_text(row, 0, wr->system_identifier,
-	    sizeof(wr->system_identifier));
+	wire_row_text(row, 0, id, sizeof(id));
+	wire_row_text(row, 1, timeline, sizeof(timeline));
 	wire_row_text(row, 2, lsn, sizeof(lsn));
-	if (lsn_parse(lsn, &wr->server_lsn) == -1)
+	tli = (uint32_t)strtoul(timeline, NULL, 10);
+	if (lsn_parse(lsn, &wr->server_lsn) == -1 || *id == '\0' || tli == 0)
 		return err_set(err, ERR_PROTO,
 		    "IDENTIFY_SYSTEM returned no position");
+	if (*wr->system_identifier == '\0')
+		memcpy(wr->system_identifier, id, sizeof(id));
+	if (strcmp(wr->system_identifier, id) != 0)
+		return err_set(err, ERR_LOST, "this is another cluster: its "
+		    "system identifier is %s, not %s. Restart walstream to "
+		    "stream from it", id, wr->system_identifier);
+	if (wr->timeline != 0 && wr->timeline != tli) {
+		log_warn("pg.timeline", "the server is on timeline %u now, not "
+		    "%u: positions are taken from the slot", tli,
+		    wr->timeline);
+		wr->new_timeline = wr->rewind = true;
+	}
+	wr->timeline = tli;
 	return 0;
 }
 
@@ -189,12 +204,21 @@ done_slot(struct walreceiver *wr, struct err *err)
 		    "changes since " LSN_FMT " may be lost. It is not made "
 		    "anew by itself: restart walstream to do so",
 		    wr->config->slot, LSN_ARG(q->confirmed));
+	if (!wr->found && !wr->config->temporary && !wr->config->create_slot)
+		return err_set(err, ERR_CONFIG, "slot \"%s\" does not exist; "
+		    "make it with walstream create", wr->config->slot);
 	if (!wr->found)
 		return WR_CREATE;
+	if (wr->new_timeline) {
+		quorum_reset(q, wr->slot_confirmed);
+		return WR_READY;
+	}
 	if (wr->was_ready && wr->slot_confirmed > q->confirmed)
-		log_warn("slot.moved", "slot \"%s\" was moved from " LSN_FMT
-		    " to " LSN_FMT " by somebody else", wr->config->slot,
+		err_set(&wr->broken, ERR_LOST, "slot \"%s\" was moved from "
+		    LSN_FMT " to " LSN_FMT " by somebody else: changes between "
+		    "them were not delivered here", wr->config->slot,
 		    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
+	/* After a crash PostgreSQL may remember less than it was told. */
 	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
 	return WR_READY;
 }
@@ -203,7 +227,7 @@ static void
 ask_create(const struct walreceiver *wr, struct buf *sql)
 {
 	repl_create_slot(sql, wr->config->slot, wr->config->temporary,
-	    wr->version);
+	    false, wr->version);
 }
 
 static int

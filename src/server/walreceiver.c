@@ -16,6 +16,10 @@
 /* A server that waits for its last byte to be confirmed asks again after every
  * answer; this keeps the two from spinning. */
 #define STATUS_REPEAT MS(50)
+/* A slot that is in use is asked for this often. */
+#define BUSY_MAX SECONDS(1)
+/* A server that asks again so soon after an answer is shutting down. */
+#define NAG_GAP SECONDS(1)
 #define STOP_TIMEOUT SECONDS(5)
 #define CLOSE_TIMEOUT SECONDS(1)
 #define ADVANCE_INTERVAL SECONDS(240)
@@ -82,7 +86,11 @@ walreceiver_streaming(const struct walreceiver *wr)
 static bool
 may_read(struct walreceiver *wr)
 {
-	return wr->state != WR_STREAMING || ring_room(wr->publish->ring);
+	if (wr->state != WR_STREAMING)
+		return true;
+	if (wr->finishing && !wr->publish->open)
+		return false;
+	return ring_room(wr->publish->ring);
 }
 
 short
@@ -154,9 +162,13 @@ classify(const struct walreceiver *wr, struct err *err)
 static int
 fail(struct walreceiver *wr, int64_t now, struct err *err)
 {
-	int64_t wait = jitter(wr->backoff_us);
+	int64_t wait;
 
+	if (strcmp(err->sqlstate, "55006") == 0 && wr->backoff_us > BUSY_MAX)
+		wr->backoff_us = BUSY_MAX;
+	wait = jitter(wr->backoff_us);
 	classify(wr, err);
+	wr->last = *err;
 	pgconn_close(&wr->pg);
 	publish_stop(wr->publish);
 	wr->pending = false;
@@ -205,32 +217,65 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->rewind = false;
 	wr->backoff_us = BACKOFF_MIN;
 	wr->received = lsn;
+	wr->nagged_at = 0;
+	wr->last.kind = ERR_NONE;
 	log_info("replication.started", "streaming from slot \"%s\" at "
 	    LSN_FMT, wr->config->slot, LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
 	send_status(wr, now);
 }
 
+/*
+ * A server that is shutting down asks for an answer after every answer, until
+ * its last byte is confirmed. It must not wait for ever for a client that does
+ * not acknowledge.
+ */
 static int
-copy_data(struct walreceiver *wr, const struct wire_msg *msg, struct err *err)
+check_nagging(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	if (now - wr->status_sent_at >= NAG_GAP)
+		wr->nagged_at = 0;
+	else if (wr->nagged_at == 0)
+		wr->nagged_at = now;
+	else if (now - wr->nagged_at >= wr->config->shutdown_grace_us)
+		return err_set(err, ERR_IO, "the server is shutting down and "
+		    "waits for what is not acknowledged (" LSN_FMT " of "
+		    LSN_FMT "): let go", LSN_ARG(wr->reported),
+		    LSN_ARG(wr->received));
+	return 0;
+}
+
+static int
+keepalive(struct walreceiver *wr, const struct repl_msg *m, int64_t now,
+    struct err *err)
+{
+	int64_t due = wr->status_sent_at + STATUS_REPEAT;
+
+	publish_keepalive(wr->publish, m->wal_end);
+	if (!m->reply)
+		return 0;
+	if (due < wr->status_at)
+		wr->status_at = due;
+	return check_nagging(wr, now, err);
+}
+
+static int
+copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
+    struct err *err)
 {
 	struct repl_msg m;
-	int64_t due;
 
 	if (wr->state == WR_STOPPING)
 		return 0; /* will come again */
 	if (repl_parse(msg->body, msg->len, &m, err) == -1)
 		return -1;
 	wr->received = lsn_max(wr->received, m.wal_end);
-	if (m.type == REPL_XLOG_DATA)
-		return publish_message(wr->publish, m.data, m.len, err);
-	if (m.type != REPL_KEEPALIVE)
+	if (m.type == REPL_KEEPALIVE)
+		return keepalive(wr, &m, now, err);
+	if (m.type != REPL_XLOG_DATA)
 		return 0;
-	publish_keepalive(wr->publish, m.wal_end);
-	due = wr->status_sent_at + STATUS_REPEAT;
-	if (m.reply && due < wr->status_at)
-		wr->status_at = due;
-	return 0;
+	wr->nagged_at = 0;
+	return publish_message(wr->publish, m.data, m.len, err);
 }
 
 /* This connection has done what it was for; the next one comes at once. */
@@ -263,7 +308,7 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 		break;
 	case PQ_COPY_DATA:
 		if (wr->state == WR_STREAMING || wr->state == WR_STOPPING)
-			return copy_data(wr, msg, err);
+			return copy_data(wr, msg, now, err);
 		break;
 	case PQ_COPY_DONE:
 		if (wr->state == WR_STREAMING)
@@ -383,6 +428,12 @@ walreceiver_attach(struct walreceiver *wr, bool wanted)
 	if (wanted && !wr->wanted)
 		wr->rewind = wr->state != WR_STREAMING;
 	wr->wanted = wanted;
+}
+
+void
+walreceiver_finish(struct walreceiver *wr)
+{
+	wr->finishing = true;
 }
 
 void

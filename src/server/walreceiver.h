@@ -55,6 +55,9 @@ struct walreceiver_config {
 	const struct conninfo *conninfo;
 	const char *slot, *publication;
 	bool temporary;
+	bool create_slot;	   /* on the first connect, if it is missing */
+	int64_t shutdown_grace_us; /* how long a server that is shutting down
+				      may wait for what is not confirmed */
 };
 
 struct walreceiver {
@@ -66,6 +69,7 @@ struct walreceiver {
 
 	bool wanted;	/* somebody is attached */
 	bool rewind;	/* the next START begins a segment of its own */
+	bool finishing; /* read no further than the open transaction's end */
 	bool closing;	/* no more START; close once stopped */
 	bool was_ready; /* the first connect succeeded */
 	bool pending;	/* messages are here that there was no room for */
@@ -75,13 +79,17 @@ struct walreceiver {
 	int64_t stop_at;    /* STOPPING: give up and disconnect */
 	int64_t advance_at; /* READY, temporary slot: move it on */
 
-	char system_identifier[32];
+	char system_identifier[32]; /* of the first connect, for ever */
+	uint32_t timeline;
+	bool new_timeline; /* positions are of another one; whoever forgets
+			      them resets this */
 	int version;		    /* server_version_num */
 	int64_t status_interval_us; /* between unasked status updates */
 	int64_t status_at;	    /* the next one is due */
 	int64_t status_sent_at;
 	lsn_t received; /* reported as written */
 	lsn_t reported; /* as flushed */
+	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 
 	bool found; /* the query of this state returned a row */
 	/* What the slot's row or the last IDENTIFY_SYSTEM said: */
@@ -92,6 +100,7 @@ struct walreceiver {
 	 * the database is not set up any more (ERR_CONFIG). Whoever takes it
 	 * sets kind to ERR_NONE. */
 	struct err broken;
+	struct err last; /* why it is not streaming; ERR_NONE: no reason */
 };
 
 void walreceiver_init(struct walreceiver *wr,
@@ -112,6 +121,8 @@ int walreceiver_step(struct walreceiver *wr, short revents, int64_t now,
 
 /* Is there somebody to stream for? */
 void walreceiver_attach(struct walreceiver *wr, bool wanted);
+/* Read only what completes the transaction that is open. */
+void walreceiver_finish(struct walreceiver *wr);
 /* Begin again at confirmed: a stream needs what is not in memory. */
 void walreceiver_rewind(struct walreceiver *wr);
 /* Sends a status update when one is due or confirmed has moved. */

@@ -1,0 +1,126 @@
+#include "feed/consumer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+consumers_init(struct consumers *cs, struct quorum *q)
+{
+	memset(cs, 0, sizeof(*cs));
+	cs->quorum = q;
+}
+
+static void
+drop(struct consumers *cs, struct consumer **at)
+{
+	struct consumer *c = *at;
+
+	*at = c->next;
+	cs->n--;
+	quorum_leave(cs->quorum, &c->hold);
+	free(c->name);
+	free(c);
+}
+
+void
+consumers_free(struct consumers *cs)
+{
+	while (cs->first != NULL)
+		drop(cs, &cs->first);
+}
+
+/* The oldest name that nobody uses is the last one of the list. */
+static bool
+make_room(struct consumers *cs)
+{
+	struct consumer **at, **oldest = NULL;
+
+	if (cs->n < CONSUMER_MAX)
+		return true;
+	for (at = &cs->first; *at != NULL; at = &(*at)->next)
+		if ((*at)->stream == NULL && !(*at)->required)
+			oldest = at;
+	if (oldest != NULL)
+		drop(cs, oldest);
+	return oldest != NULL;
+}
+
+struct consumer *
+consumers_get(struct consumers *cs, const char *name)
+{
+	struct consumer *c;
+
+	for (c = cs->first; c != NULL; c = c->next)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	if (!make_room(cs) || (c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	if ((c->name = strdup(name)) == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->next = cs->first;
+	cs->first = c;
+	cs->n++;
+	return c;
+}
+
+static void
+hold(struct consumers *cs, struct consumer *c, lsn_t position)
+{
+	quorum_leave(cs->quorum, &c->hold);
+	quorum_join(cs->quorum, &c->hold, position);
+}
+
+int
+consumers_require(struct consumers *cs, const char *name)
+{
+	struct consumer *c = consumers_get(cs, name);
+
+	if (c == NULL)
+		return -1;
+	c->required = true;
+	hold(cs, c, 0); /* nothing acknowledged yet: nothing is confirmed */
+	return 0;
+}
+
+void
+consumers_forget(struct consumers *cs)
+{
+	struct consumer *c;
+
+	for (c = cs->first; c != NULL; c = c->next) {
+		c->position = 0;
+		quorum_leave(cs->quorum, &c->hold);
+		if (c->required && c->stream == NULL)
+			quorum_join(cs->quorum, &c->hold, 0);
+	}
+}
+
+void
+consumer_claim(struct consumers *cs, struct consumer *c, void *stream)
+{
+	c->stream = stream;
+	if (c->required ||
+	    (c->position != 0 && c->position >= cs->quorum->confirmed))
+		hold(cs, c, c->position);
+}
+
+void
+consumer_placed(struct consumers *cs, struct consumer *c)
+{
+	quorum_leave(cs->quorum, &c->hold);
+}
+
+void
+consumer_release(struct consumers *cs, struct consumer *c,
+    const struct quorum_member *m)
+{
+	c->stream = NULL;
+	if (m != NULL)
+		c->position = quorum_position(m);
+	if (c->required)
+		hold(cs, c, c->position);
+	else
+		quorum_leave(cs->quorum, &c->hold);
+}

@@ -1,0 +1,52 @@
+#ifndef FEED_CONSUMER_H
+#define FEED_CONSUMER_H
+
+#include <stdbool.h>
+
+#include "base/lsn.h"
+#include "feed/quorum.h"
+
+/*
+ * Named consumers: what each has acknowledged is remembered while walstream
+ * runs, and those that are required are waited for also while they are away.
+ */
+struct consumer {
+	char *name;
+	bool required;
+	void *stream;	/* the session that has the name now, or NULL */
+	lsn_t position; /* where the last stream of that name stood; 0: never
+			   had one, or forgotten */
+	struct quorum_member hold; /* in the quorum in its place */
+	struct consumer *next;
+};
+
+/* The most names that are remembered; the oldest unused one makes room. */
+#define CONSUMER_MAX 1024
+
+struct consumers {
+	struct consumer *first;
+	unsigned n;
+	struct quorum *quorum;
+};
+
+void consumers_init(struct consumers *cs, struct quorum *q);
+void consumers_free(struct consumers *cs);
+
+/* The consumer of that name, made when there is none; NULL when out of memory
+ * or every name is in use. */
+struct consumer *consumers_get(struct consumers *cs, const char *name);
+/* From now on nothing is confirmed that this consumer has not acknowledged. */
+int consumers_require(struct consumers *cs, const char *name);
+/* Another epoch: every position is forgotten. */
+void consumers_forget(struct consumers *cs);
+
+/* stream takes the name; until consumer_placed, what the consumer has not
+ * acknowledged stays unconfirmed. */
+void consumer_claim(struct consumers *cs, struct consumer *c, void *stream);
+/* The stream's own member is in the quorum now. */
+void consumer_placed(struct consumers *cs, struct consumer *c);
+/* The stream leaves the name; m: its member, NULL when it never had a place. */
+void consumer_release(struct consumers *cs, struct consumer *c,
+    const struct quorum_member *m);
+
+#endif

@@ -1,0 +1,51 @@
+#ifndef SERVER_WALK_H
+#define SERVER_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "event/proto.h"
+#include "feed/filter.h"
+#include "feed/names.h"
+#include "feed/ring.h"
+
+/*
+ * One stream's way through the ring: what of it is for this stream, in order.
+ * A copy of a walk goes the same way without moving the original.
+ */
+struct walk {
+	const struct ring *ring;
+	const struct names *names;
+	struct filter filter;
+	uint8_t *verdict;  /* by table number: 0 not asked yet, 1 yes, 2 no */
+	uint32_t verdicts; /* how many */
+	bool marks;	   /* begin and commit are wanted */
+
+	uint64_t cursor;      /* the entry to look at next */
+	lsn_t start_lsn;      /* transactions that commit before are skipped */
+	struct ring_pos last; /* everything up to here has gone by */
+	uint32_t epoch;	      /* of the ring, that last is of */
+
+	struct event_txn txn; /* of the entry at cursor, once settled */
+	bool begun;	      /* its begin was handed out */
+	uint32_t count;	      /* its events that were */
+};
+
+enum walk_kind { WALK_END, WALK_BEGIN, WALK_EVENT, WALK_COMMIT };
+
+void walk_init(struct walk *w, const struct ring *ring,
+    const struct names *names);
+void walk_free(struct walk *w);
+/* Starts at an entry of the ring. */
+void walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn);
+
+/* Passes over what is not for this stream. True when something is. */
+bool walk_settle(struct walk *w);
+/*
+ * The next thing to deliver. WALK_EVENT: *entry is it, and stays in the ring
+ * while w->cursor is at most one above it. WALK_BEGIN, WALK_COMMIT: w->txn and
+ * w->count say what to deliver.
+ */
+enum walk_kind walk_next(struct walk *w, const struct ring_entry **entry);
+
+#endif
