@@ -37,6 +37,7 @@ pgconn_close(struct pgconn *pc)
 	scram_wipe(&pc->scram);
 	pc->state = PGCONN_CLOSED;
 	pc->cut = pc->want = 0;
+	pc->notice.kind = ERR_NONE;
 }
 
 static int
@@ -103,6 +104,7 @@ send_startup(struct pgconn *pc)
 		{ "IntervalStyle", "postgres" },
 		{ "extra_float_digits", "1" },
 		{ "bytea_output", "hex" },
+		{ "client_min_messages", "warning" },
 		{ "statement_timeout", "0" },
 		{ "lock_timeout", "0" },
 		{ "idle_in_transaction_session_timeout", "0" },
@@ -369,13 +371,11 @@ pgconn_fill(struct pgconn *pc, size_t n, struct err *err)
 
 /* Messages that may come at any time and ask for nothing. */
 static bool
-is_aside(const struct wire_msg *msg)
+is_aside(struct pgconn *pc, const struct wire_msg *msg)
 {
-	struct err notice;
-
 	if (msg->type == PQ_NOTICE) {
-		wire_error(msg, &notice);
-		log_info("pg.notice", "%s", notice.text);
+		wire_error(msg, &pc->notice);
+		log_warn("pg.notice", "%s", pc->notice.text);
 	}
 	return msg->type == PQ_NOTICE || msg->type == PQ_PARAMETER_STATUS ||
 	    msg->type == PQ_NOTIFICATION;
@@ -398,7 +398,7 @@ pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err)
 			return (int)n;
 		pc->cut = (size_t)n;
 		pc->want = 0;
-	} while (is_aside(msg));
+	} while (is_aside(pc, msg));
 	return msg->type == PQ_ERROR ? wire_error(msg, err) : 1;
 }
 

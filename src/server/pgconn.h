@@ -34,6 +34,7 @@ struct pgconn {
 	bool authenticated; /* AuthenticationOk was received */
 	size_t cut;	    /* bytes of the message pgconn_next gave last */
 	size_t want;	    /* bytes of input the next one needs */
+	struct err notice;  /* the last NoticeResponse; ERR_NONE: none */
 };
 
 void pgconn_init(struct pgconn *pc);
@@ -57,8 +58,8 @@ int pgconn_step(struct pgconn *pc, short revents, int64_t now,
  * server hung up, the messages that are already here come first.
  */
 int pgconn_fill(struct pgconn *pc, size_t n, struct err *err);
-/* The next message, borrowed until the next call on pc. Notices are logged,
- * ParameterStatus and notifications skipped. Returns 1, 0 when there is none
+/* The next message, borrowed until the next call on pc. Notices are logged and
+ * the last one kept in pc->notice, ParameterStatus and notifications skipped. Returns 1, 0 when there is none
  * yet, or -1 with err: ERR_SERVER for an ErrorResponse. */
 int pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err);
 /* Queues a query; pgconn_flush sends. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 #include "server/client.h"
+#include "server/probe.h"
 #include "server/session.h"
 
 /* How long a stream waits to be put in place before it is told to retry. */
@@ -23,7 +24,7 @@
 #define ACCEPT_BATCH 64
 #define MAX_EVENT ((size_t)1 << 30)
 
-enum { FD_LISTENER, FD_PG, FD_CLIENTS }; /* places in the poll set */
+enum { FD_LISTENER, FD_PG, FD_PROBE, FD_CLIENTS }; /* places in the poll set */
 
 struct server {
 	const struct server_config *config;
@@ -32,6 +33,7 @@ struct server {
 	struct consumers consumers;
 	struct publish publish;
 	struct walreceiver wr;
+	struct probe probe;
 	struct session_list sessions;
 	struct client *clients;
 	size_t client_count;
@@ -123,6 +125,8 @@ server_init(struct server *sv, const struct server_config *config,
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
+	probe_init(&sv->probe, config->pg.conninfo,
+	    config->pg.shutdown_grace_us);
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -140,6 +144,7 @@ server_free(struct server *sv)
 	}
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
+	probe_free(&sv->probe);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
@@ -165,6 +170,10 @@ prepare(struct server *sv, int64_t now)
 	/* With nothing to wait for, a hangup must not wake us over and over. */
 	p[FD_PG] = (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg,
 		0 };
+	p[FD_PROBE] = (struct pollfd){ probe_fd(&sv->probe),
+		probe_want(&sv->probe), 0 };
+	if (probe_deadline(&sv->probe) < until)
+		until = probe_deadline(&sv->probe);
 	p += FD_CLIENTS;
 	for (c = sv->clients; c != NULL; c = c->next, p++) {
 		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
@@ -322,7 +331,7 @@ static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
 	const struct pollfd *p = sv->polls;
-	short pg = p[FD_PG].revents;
+	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
@@ -331,6 +340,9 @@ turn(struct server *sv, int64_t now, struct err *err)
 		accept_clients(sv, now);
 	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
 	if (walreceiver_step(&sv->wr, pg, now, err) == -1)
+		return -1;
+	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
+	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;

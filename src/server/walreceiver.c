@@ -330,6 +330,21 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 	    state_names[wr->state]);
 }
 
+/*
+ * PostgreSQL 18 only warns (55000) when the publication is missing, and goes
+ * on without its changes; until 17 that is an error.
+ */
+static int
+check_notice(struct walreceiver *wr, struct err *err)
+{
+	if (wr->state != WR_STREAMING || wr->pg.notice.kind == ERR_NONE ||
+	    strcmp(wr->pg.notice.sqlstate, "55000") != 0)
+		return 0;
+	*err = wr->pg.notice;
+	err->kind = ERR_CONFIG;
+	return -1;
+}
+
 /* Everything that is here and that there is room for. */
 static int
 messages(struct walreceiver *wr, int64_t now, struct err *err)
@@ -340,7 +355,10 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 	while (wr->pg.state == PGCONN_READY) {
 		if ((wr->pending = !may_read(wr)))
 			return 0;
-		if ((got = pgconn_next(&wr->pg, &msg, err)) <= 0)
+		got = pgconn_next(&wr->pg, &msg, err);
+		if (check_notice(wr, err) == -1)
+			return -1;
+		if (got <= 0)
 			return got;
 		if (query_message(wr, &msg, now, err) == -1)
 			return -1;
@@ -465,4 +483,18 @@ walreceiver_close(struct walreceiver *wr, int64_t now)
 		pgconn_close(&wr->pg);
 		set_state(wr, WR_CLOSED);
 	}
+}
+
+int
+walreceiver_let_go(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	err_set(err, ERR_IO, "the server is shutting down, and clients have no "
+	    "room for what it still sends: let go");
+	return fail(wr, now, err);
+}
+
+bool
+walreceiver_held_up(struct walreceiver *wr)
+{
+	return wr->state == WR_STREAMING && !may_read(wr);
 }

@@ -131,5 +131,9 @@ void walreceiver_report(struct walreceiver *wr, int64_t now);
 void walreceiver_close(struct walreceiver *wr, int64_t now);
 
 bool walreceiver_streaming(const struct walreceiver *wr);
+/* Streaming, but nothing is being read, so nothing is heard either. */
+bool walreceiver_held_up(struct walreceiver *wr);
+/* The server is shutting down while that is so: disconnects. */
+int walreceiver_let_go(struct walreceiver *wr, int64_t now, struct err *err);
 
 #endif
