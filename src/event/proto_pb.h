@@ -1,0 +1,28 @@
+#ifndef EVENT_PROTO_PB_H
+#define EVENT_PROTO_PB_H
+
+#include <pb_encode.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* What proto.c and proto_client.c share of nanopb. */
+
+/* A string to encode, as a callback's argument. */
+struct proto_text {
+	const char *p;
+	size_t n;
+};
+
+struct proto_text proto_text_of(const char *s); /* NULL is empty */
+
+/* A nanopb encode callback for a struct proto_text; an empty one is left out. */
+bool proto_put_text(pb_ostream_t *s, const pb_field_t *field, void *const *arg);
+pb_callback_t proto_writer(struct proto_text *t);
+
+/* Room at the end of out for a message with this much text in it; false with
+ * out->failed. proto_end takes what was written, or fails out. */
+bool proto_begin(pb_ostream_t *s, struct buf *out, size_t text_len);
+void proto_end(const pb_ostream_t *s, struct buf *out, bool ok);
+
+#endif
