@@ -119,7 +119,8 @@ server_init(struct server *sv, const struct server_config *config,
 		.quorum = &sv->quorum,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
-		.slow_timeout_us = config->slow_timeout_us };
+		.slow_timeout_us = config->slow_timeout_us,
+		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
@@ -180,8 +181,8 @@ prepare(struct server *sv, int64_t now)
 		if (c->more)
 			until = now;
 	}
-	if (sv->sessions.count > 0 && now + SECONDS(1) < until)
-		until = now + SECONDS(1); /* grace of waiting streams */
+	if (sv->sessions.next_at < until)
+		until = sv->sessions.next_at;
 	return sv->phase != RUNNING && sv->phase_at < until ? sv->phase_at
 							    : until;
 }
@@ -271,6 +272,7 @@ serve_streams(struct server *sv, int64_t now)
 	}
 	if (sv->wr.new_timeline && sv->wr.state >= WR_READY) {
 		sv->wr.new_timeline = false;
+		publish_forget(&sv->publish);
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))

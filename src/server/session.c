@@ -16,6 +16,9 @@
 #define MAX_START_MESSAGE 32768
 #define OUT_MAX ((size_t)64 * 1024)
 #define PROGRESS_DEFAULT SECONDS(10)
+#define PROGRESS_MIN MS(100)
+/* Waiting and stuck streams are looked at this often. */
+#define TICK SECONDS(1)
 /* How often a stream that acknowledges nothing is complained about, and for
  * how long it may go unnoticed. */
 #define WARN_INTERVAL SECONDS(300)
@@ -383,7 +386,7 @@ warn_unacked(struct session *s)
 static void
 update_idle(struct session *s)
 {
-	const struct session_list *l = s->list;
+	struct session_list *l = s->list;
 	lsn_t complete = l->wr->publish->complete_lsn;
 	int64_t interval = MS(s->start.progress_interval_ms);
 
@@ -391,15 +394,18 @@ update_idle(struct session *s)
 		quorum_served(&s->member, complete);
 	else if (interval == 0)
 		interval = PROGRESS_DEFAULT;
-	if (interval == 0 || !quorum_idle(&s->member)) {
+	if (interval == 0)
+		return;
+	interval = interval > PROGRESS_MIN ? interval : PROGRESS_MIN;
+	if (!quorum_idle(&s->member)) {
 		s->progress_at = l->now + interval;
-		return;
+	} else if (l->now >= s->progress_at) {
+		s->progress_at = l->now + interval;
+		feeder_progress(s, lsn_max(complete, s->member.sent));
+		h2_wake(s->stream);
 	}
-	if (l->now < s->progress_at)
-		return;
-	s->progress_at = l->now + interval;
-	feeder_progress(s, lsn_max(complete, s->member.sent));
-	h2_wake(s->stream);
+	if (s->progress_at < l->next_at)
+		l->next_at = s->progress_at;
 }
 
 /* Does it need an entry of the ring? */
@@ -460,6 +466,7 @@ sessions_update(struct session_list *l)
 		l->paused_at = 0;
 	else if (l->paused_at == 0)
 		l->paused_at = l->now;
+	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
 		if (is_stuck(s))
 			drop_stuck(s);
@@ -498,7 +505,6 @@ sessions_forget(struct session_list *l)
 	struct session *s;
 
 	consumers_forget(l->consumers);
-	ring_epoch(l->ring);
 	for (s = l->first; s != NULL; s = s->next) {
 		if (s->state != SESSION_LIVE)
 			continue;

@@ -67,6 +67,7 @@ struct session_list {
 				    holds others up, is ended; 0: never */
 	int64_t paused_at;	 /* since when the ring has had no room; 0 */
 	int64_t now;		 /* of this turn of the loop */
+	int64_t next_at;	 /* when sessions_update is due again */
 	struct buf scratch;
 };
 

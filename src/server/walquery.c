@@ -218,6 +218,7 @@ done_slot(struct walreceiver *wr, struct err *err)
 		    LSN_FMT " to " LSN_FMT " by somebody else: changes between "
 		    "them were not delivered here", wr->config->slot,
 		    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
+	wr->rewind |= wr->broken.kind != ERR_NONE;
 	/* After a crash PostgreSQL may remember less than it was told. */
 	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
 	return WR_READY;

@@ -72,14 +72,30 @@ def test_slow_one_leaves(db, server, client):
 
 
 def test_signal_while_stalled(db, server, client):
-    """A stalled client does not hold up the end of walstream."""
-    walstream = server("--buffer-size", "256KiB")
+    """A stalled client holds up the end of walstream no longer than --drain."""
+    walstream = server("--buffer-size", "256KiB", "--drain", "1")
     stream = client(walstream, held=True)
     db.fill(1, 30000, 1000)
     db.wait_stalled()
     assert walstream.stop(signal.SIGTERM, 5) == 0
     stream.release()
     assert stream.ended() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_postgres_stops_while_stalled(pg, db, server, client):
+    """A stalled client does not hold up PostgreSQL's shutdown for ever: after
+    --shutdown-grace walstream lets go, and goes on when it is back."""
+    walstream = server("--buffer-size", "256KiB", "--shutdown-grace", "2")
+    stream = client(walstream, held=True)
+    db.fill(1, 30000, 1000)
+    db.wait_stalled()
+    begin = time.monotonic()
+    pg.restart("fast")
+    assert time.monotonic() - begin < 12
+    assert len(walstream.logged("pg.lost")) >= 1
+    stream.release()
+    stream.expect(30000, 60)
+    assert stream.ids() == list(range(1, 30001))
 
 
 def test_large_transaction(db, server, client):
