@@ -6,8 +6,7 @@
 
 static const struct command commands[] = {
 	{ "start", "--publication NAME --slot NAME [OPTION...]",
-	    "Stream the changes of a publication to gRPC clients.",
-	    cmd_start },
+	    "Stream the changes of a publication to gRPC clients.", cmd_start },
 	{ "create", "--slot NAME [OPTION...]",
 	    "Make a permanent replication slot.", cmd_create },
 	{ "list", "[OPTION...]", "List the server's replication slots.",
@@ -37,8 +36,10 @@ main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	if (log_parse_level(o.value[OPT_LOG_LEVEL], &level) == -1) {
-		err_set(&err, ERR_USAGE, "--log-level must be error, warn, "
-		    "info or debug, not \"%.100s\"", o.value[OPT_LOG_LEVEL]);
+		err_set(&err, ERR_USAGE,
+		    "--log-level must be error, warn, "
+		    "info or debug, not \"%.100s\"",
+		    o.value[OPT_LOG_LEVEL]);
 		return cmd_fail(&err);
 	}
 	log_set_level(level);

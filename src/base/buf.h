@@ -38,7 +38,7 @@ uint8_t *buf_room(struct buf *b, size_t n);
 void buf_added(struct buf *b, size_t n);
 
 void buf_put(struct buf *b, const void *p, size_t n);
-void buf_put_str(struct buf *b, const char *s); /* without its NUL */
+void buf_put_str(struct buf *b, const char *s);  /* without its NUL */
 void buf_put_cstr(struct buf *b, const char *s); /* with its NUL */
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v); /* big-endian, as all below */

@@ -16,7 +16,7 @@ int64_t clock_wall_us(void);
 /* PostgreSQL counts from 2000-01-01 00:00:00 UTC. */
 #define CLOCK_PG_EPOCH_US INT64_C(946684800000000)
 
-#define MS(n) ((int64_t)(n) * 1000)
-#define SECONDS(n) ((int64_t)(n) * 1000000)
+#define MS(n) (INT64_C(1000) * (n))
+#define SECONDS(n) (INT64_C(1000000) * (n))
 
 #endif

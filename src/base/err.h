@@ -9,7 +9,7 @@
 enum err_kind {
 	ERR_NONE = 0,
 	ERR_USAGE,  /* asked wrongly: option, conninfo keyword, number */
-	ERR_IO,	    /* socket or file; worth a retry */
+	ERR_IO,     /* socket or file; worth a retry */
 	ERR_PROTO,  /* the peer broke its protocol */
 	ERR_AUTH,   /* authentication refused, by either side */
 	ERR_SERVER, /* PostgreSQL's ErrorResponse; sqlstate is set */

@@ -63,8 +63,8 @@ log_line(enum log_level level, const char *event, const char *fmt, ...)
 	va_end(ap);
 	gmtime_r(&sec, &tm);
 	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03dZ %s %s: ",
-	    (int)(now % 1000000 / 1000), names[level], event);
+	n += (size_t)snprintf(line + n, sizeof(line) - n,
+	    ".%03dZ %s %s: ", (int)(now % 1000000 / 1000), names[level], event);
 	n += escape(line + n, sizeof(line) - n - 1, text);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) == -1)

@@ -19,7 +19,6 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_ASKED_WRONGLY = 2 };
 int cmd_fail(const struct err *err);
 
 /* Reads --connection over the environment. Returns 0, or -1 with err. */
-int cmd_conninfo(struct conninfo *ci, const struct options *o,
-    struct err *err);
+int cmd_conninfo(struct conninfo *ci, const struct options *o, struct err *err);
 
 #endif

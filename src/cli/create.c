@@ -41,12 +41,16 @@ create(const struct conninfo *ci, const char *slot, bool failover,
 	int version = 0, rc;
 	struct buf sql;
 
-	if (query_run(ci, false, "SELECT pg_catalog.current_setting("
-	    "'server_version_num')", keep_number, &version, err) == -1)
+	if (query_run(ci, false,
+		"SELECT pg_catalog.current_setting("
+		"'server_version_num')",
+		keep_number, &version, err) == -1)
 		return -1;
 	if (failover && version < 170000)
-		return err_set(err, ERR_CONFIG, "--failover needs PostgreSQL "
-		    "17 or later; the server's version is %d", version);
+		return err_set(err, ERR_CONFIG,
+		    "--failover needs PostgreSQL "
+		    "17 or later; the server's version is %d",
+		    version);
 	buf_init(&sql, 1024);
 	repl_create_slot(&sql, slot, false, failover, version);
 	rc = query_run(ci, true, buf_cstr(&sql), print_slot, name.v, err);

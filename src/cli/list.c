@@ -28,7 +28,8 @@ static const struct column {
 	{ "retained_bytes",
 	    "pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog."
 	    "pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() "
-	    "ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)", 'n' },
+	    "ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)",
+	    'n' },
 };
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
@@ -44,7 +45,8 @@ write_query(struct buf *sql)
 	buf_put_str(sql, "SELECT ");
 	for (size_t i = 0; i < COLUMNS; i++)
 		buf_putf(sql, "%s%s", i == 0 ? "" : ", ", columns[i].sql);
-	buf_put_str(sql, " FROM pg_catalog.pg_replication_slots "
+	buf_put_str(sql,
+	    " FROM pg_catalog.pg_replication_slots "
 	    "ORDER BY slot_name");
 }
 
@@ -153,8 +155,10 @@ check_format(const char *format, struct err *err)
 {
 	if (strcmp(format, "table") == 0 || strcmp(format, "json") == 0)
 		return 0;
-	return err_set(err, ERR_USAGE, "--format must be table or json, not "
-	    "\"%.100s\"", format);
+	return err_set(err, ERR_USAGE,
+	    "--format must be table or json, not "
+	    "\"%.100s\"",
+	    format);
 }
 
 int

@@ -10,12 +10,12 @@
 struct option {
 	enum option_id id;
 	const char *name;
-	char letter;	     /* 0: none */
+	char letter;         /* 0: none */
 	const char *arg;     /* NULL: a flag */
 	const char *env;     /* NULL: none */
 	const char *def;     /* NULL: none */
 	const char *command; /* NULL: every command */
-	int position;	     /* 1, 2: may also be given without its name */
+	int position;        /* 1, 2: may also be given without its name */
 	enum { OPTIONAL, REQUIRED, REPEATED } kind;
 	const char *help;
 };
@@ -29,8 +29,8 @@ static const struct option table[] = {
 	    "replication slot to delete" },
 	{ OPT_PORT, "port", 'p', "PORT", "PORT", "50051", "start", 0, OPTIONAL,
 	    "TCP port to listen on; 0 picks a free one" },
-	{ OPT_HOST, "host", 'h', "HOST", "HOST", "0.0.0.0", "start", 0, OPTIONAL,
-	    "address to listen on" },
+	{ OPT_HOST, "host", 'h', "HOST", "HOST", "0.0.0.0", "start", 0,
+	    OPTIONAL, "address to listen on" },
 	{ OPT_TEMPORARY, "temporary", 't', "true|false", "TEMPORARY", "true",
 	    "start", 0, OPTIONAL,
 	    "a slot that lives no longer than this process" },
@@ -70,8 +70,8 @@ static const struct option table[] = {
 	    "only insert, update, delete or truncate; repeatable" },
 	{ OPT_CONSUMER, "consumer", 0, "NAME", NULL, NULL, "tail", 0, OPTIONAL,
 	    "resume where this name left off" },
-	{ OPT_AFTER_LSN, "after-lsn", 0, "LSN", NULL, NULL, "tail", 0,
-	    OPTIONAL, "skip transactions that end at or before this" },
+	{ OPT_AFTER_LSN, "after-lsn", 0, "LSN", NULL, NULL, "tail", 0, OPTIONAL,
+	    "skip transactions that end at or before this" },
 	{ OPT_OBSERVER, "observer", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
 	    "hold nothing up" },
 	{ OPT_EXACT, "exact", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
@@ -83,8 +83,8 @@ static const struct option table[] = {
 	{ OPT_CONNECTION, "connection", 'c', "CONNINFO", "CONNECTION", NULL,
 	    NULL, 0, OPTIONAL,
 	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
-	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0, OPTIONAL,
-	    "error, warn, info or debug" },
+	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0,
+	    OPTIONAL, "error, warn, info or debug" },
 	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print this help" },
 	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
@@ -138,8 +138,10 @@ command_name(const struct options *o)
 static int
 unknown(const struct options *o, const char *arg, struct err *err)
 {
-	return err_set(err, ERR_USAGE, "unknown option %.100s (try walstream "
-	    "%s%s--help)", arg, command_name(o), o->command ? " " : "");
+	return err_set(err, ERR_USAGE,
+	    "unknown option %.100s (try walstream "
+	    "%s%s--help)",
+	    arg, command_name(o), o->command ? " " : "");
 }
 
 static int
@@ -203,9 +205,10 @@ take_word(struct options *o, const struct command *commands, const char *word,
 	if (o->command != NULL) {
 		opt = find_position(o->command, ++*position);
 		if (opt == NULL)
-			return err_set(err, ERR_USAGE, "unexpected argument "
-			    "\"%.100s\" (try walstream %s --help)", word,
-			    o->command->name);
+			return err_set(err, ERR_USAGE,
+			    "unexpected argument "
+			    "\"%.100s\" (try walstream %s --help)",
+			    word, o->command->name);
 		return set(o, opt, word, err);
 	}
 	for (c = commands; c->name != NULL; c++) {
@@ -214,8 +217,10 @@ take_word(struct options *o, const struct command *commands, const char *word,
 			return 0;
 		}
 	}
-	return err_set(err, ERR_USAGE, "unknown command \"%.100s\" (try "
-	    "walstream --help)", word);
+	return err_set(err, ERR_USAGE,
+	    "unknown command \"%.100s\" (try "
+	    "walstream --help)",
+	    word);
 }
 
 /* Fills what was not given, and says what is missing. */
@@ -235,9 +240,10 @@ complete(struct options *o, struct err *err)
 		else
 			o->value[opt->id] = opt->def;
 		if (opt->kind == REQUIRED && o->value[opt->id] == NULL)
-			return err_set(err, ERR_USAGE, "--%s is missing (try "
-			    "walstream %s --help)", opt->name,
-			    command_name(o));
+			return err_set(err, ERR_USAGE,
+			    "--%s is missing (try "
+			    "walstream %s --help)",
+			    opt->name, command_name(o));
 	}
 	return 0;
 }
@@ -298,13 +304,15 @@ options_help(const struct options *o, const struct command *commands, FILE *to)
 		fprintf(to, "%s\n\nUsage: walstream [OPTION...] %s %s\n\n",
 		    c->summary, c->name, c->usage);
 	} else {
-		fprintf(to, "Streams the row changes of a PostgreSQL database "
+		fprintf(to,
+		    "Streams the row changes of a PostgreSQL database "
 		    "to gRPC clients.\n\n"
 		    "Usage: walstream [OPTION...] COMMAND ...\n\nCommands:\n");
 		for (c = commands; c->name != NULL; c++)
 			fprintf(to, "  %-8s %s\n", c->name, c->summary);
 		fputs("\nwalstream COMMAND --help lists a command's options."
-		      "\n\n", to);
+		      "\n\n",
+		    to);
 	}
 	fputs("Options:\n", to);
 	for (size_t i = 0; i < TABLE_LEN; i++)
@@ -331,14 +339,15 @@ options_bool(const struct options *o, enum option_id id, bool *v,
 	*v = strcmp(s, "true") == 0;
 	if (*v || strcmp(s, "false") == 0)
 		return 0;
-	return err_set(err, ERR_USAGE, "--%s must be true or false, not "
-	    "\"%.100s\"", name_of(id), s);
+	return err_set(err, ERR_USAGE,
+	    "--%s must be true or false, not "
+	    "\"%.100s\"",
+	    name_of(id), s);
 }
 
 /* Digits only, up to max; *end is what follows. */
 static int
-number(const char *s, unsigned long long max, unsigned long long *v,
-    char **end)
+number(const char *s, unsigned long long max, unsigned long long *v, char **end)
 {
 	if (!isdigit((unsigned char)*s))
 		return -1;
@@ -355,8 +364,10 @@ options_number(const struct options *o, enum option_id id,
 
 	if (number(o->value[id], max, v, &end) == 0 && *end == '\0')
 		return 0;
-	return err_set(err, ERR_USAGE, "--%s must be a number from 0 to %llu, "
-	    "not \"%.100s\"", name_of(id), max, o->value[id]);
+	return err_set(err, ERR_USAGE,
+	    "--%s must be a number from 0 to %llu, "
+	    "not \"%.100s\"",
+	    name_of(id), max, o->value[id]);
 }
 
 size_t
@@ -398,7 +409,8 @@ options_size(const struct options *o, enum option_id id, size_t *v,
 			return 0;
 		}
 	}
-	return err_set(err, ERR_USAGE, "--%s must be a size such as 65536, "
-	    "512KiB, 16MiB or 1GiB, not \"%.100s\"", name_of(id),
-	    o->value[id]);
+	return err_set(err, ERR_USAGE,
+	    "--%s must be a size such as 65536, "
+	    "512KiB, 16MiB or 1GiB, not \"%.100s\"",
+	    name_of(id), o->value[id]);
 }

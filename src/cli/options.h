@@ -53,8 +53,8 @@ struct options;
 
 struct command {
 	const char *name;
-	const char *usage;   /* what follows the name */
-	const char *summary; /* one line */
+	const char *usage;                   /* what follows the name */
+	const char *summary;                 /* one line */
 	int (*run)(const struct options *o); /* returns the exit status */
 };
 
@@ -75,8 +75,8 @@ int options_parse(struct options *o, const struct command *commands, int argc,
     char **argv, struct err *err);
 
 /* Prints what --help prints, for o's command or for walstream as a whole. */
-void options_help(const struct options *o, const struct command *commands,
-    FILE *to);
+void
+options_help(const struct options *o, const struct command *commands, FILE *to);
 
 /* An option's value. Each returns 0, or -1 with ERR_USAGE naming it. */
 int options_bool(const struct options *o, enum option_id id, bool *v,
@@ -85,8 +85,8 @@ int options_number(const struct options *o, enum option_id id,
     unsigned long long max, unsigned long long *v, struct err *err);
 /* The values of an option that can be repeated, into to[OPTIONS_LIST]. Returns
  * how many. */
-size_t options_list(const struct options *o, enum option_id id,
-    const char **to);
+size_t
+options_list(const struct options *o, enum option_id id, const char **to);
 /* Seconds, into microseconds. */
 int options_seconds(const struct options *o, enum option_id id, int64_t *us,
     struct err *err);

@@ -26,9 +26,10 @@ put_detail(struct buf *out, const struct event *e)
 {
 	if (e->txn.commit_lsn == 0)
 		return;
-	buf_putf(out, ",\"commit_lsn\":\"" LSN_FMT "\",\"xid\":%" PRIu32
-	    ",\"commit_time_us\":%" PRId64, LSN_ARG(e->txn.commit_lsn),
-	    e->txn.xid, e->txn.commit_us);
+	buf_putf(out,
+	    ",\"commit_lsn\":\"" LSN_FMT "\",\"xid\":%" PRIu32
+	    ",\"commit_time_us\":%" PRId64,
+	    LSN_ARG(e->txn.commit_lsn), e->txn.xid, e->txn.commit_us);
 	if (e->op == EVENT_COMMIT)
 		buf_putf(out, ",\"event_count\":%" PRIu32, e->seq);
 	else if (e->op != EVENT_BEGIN)

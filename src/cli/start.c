@@ -15,8 +15,10 @@ read_create_slot(struct server_config *c, const struct options *o,
 	c->pg.create_slot = strcmp(s, "if-missing") == 0;
 	if (c->pg.create_slot || strcmp(s, "never") == 0)
 		return 0;
-	return err_set(err, ERR_USAGE, "--create-slot must be if-missing or "
-	    "never, not \"%.100s\"", s);
+	return err_set(err, ERR_USAGE,
+	    "--create-slot must be if-missing or "
+	    "never, not \"%.100s\"",
+	    s);
 }
 
 static int
@@ -39,8 +41,10 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	    read_create_slot(c, o, err) == -1)
 		return -1;
 	if (c->buffer_size < MIN_BUFFER)
-		return err_set(err, ERR_USAGE, "--buffer-size must be at least "
-		    "%zuKiB", MIN_BUFFER / 1024);
+		return err_set(err, ERR_USAGE,
+		    "--buffer-size must be at least "
+		    "%zuKiB",
+		    MIN_BUFFER / 1024);
 	if (*c->pg.publication == '\0')
 		return err_set(err, ERR_USAGE, "--publication is empty");
 	return 0;
@@ -60,8 +64,7 @@ cmd_start(const struct options *o)
 		return cmd_fail(&err);
 	config.pg.conninfo = &ci;
 	config.required = required;
-	config.required_count = options_list(o, OPT_REQUIRE_CONSUMER,
-	    required);
+	config.required_count = options_list(o, OPT_REQUIRE_CONSUMER, required);
 	rc = server_run(&config, &err);
 	conninfo_free(&ci);
 	return rc == 0 ? EXIT_DONE : cmd_fail(&err);

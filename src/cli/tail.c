@@ -27,17 +27,17 @@ struct tail {
 	struct h2 *h2;
 	struct h2_stream *stream; /* NULL once it has ended */
 	bool ack, quiet, pretty;
-	bool subscribe;	    /* something was asked that Session cannot do */
-	bool started;	    /* start was sent */
+	bool subscribe;     /* something was asked that Session cannot do */
+	bool started;       /* start was sent */
 	struct start start; /* strings borrowed */
 	unsigned long long limit; /* 0: none */
 	unsigned long long count;
 	int64_t first_at; /* of the first event; 0: none yet */
-	lsn_t printed;	  /* highest pg_lsn printed */
+	lsn_t printed;    /* highest pg_lsn printed */
 	lsn_t acked;
 	struct buf text; /* to print */
 	struct buf hold; /* the strings of one event */
-	struct err err;	 /* why it ended; ERR_NONE: as asked */
+	struct err err;  /* why it ended; ERR_NONE: as asked */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -62,7 +62,8 @@ flush_text(struct tail *t)
 		err_set(&t->err, ERR_NOMEM, "out of memory");
 	if (buf_unread(&t->text) > 0 &&
 	    (fwrite(buf_head(&t->text), 1, buf_unread(&t->text), stdout) <
-		    buf_unread(&t->text) || fflush(stdout) != 0))
+		    buf_unread(&t->text) ||
+		fflush(stdout) != 0))
 		err_set(&t->err, ERR_IO, "cannot write to standard output");
 	buf_shrink(&t->text, READ_SIZE);
 }
@@ -153,8 +154,10 @@ connect_to(struct tail *t, const char *address)
 	int n;
 
 	if (addr_split(address, host, sizeof(host), port, sizeof(port)) == -1)
-		return err_set(&t->err, ERR_USAGE, "\"%.200s\" is not an "
-		    "address: HOST:PORT is expected", address);
+		return err_set(&t->err, ERR_USAGE,
+		    "\"%.200s\" is not an "
+		    "address: HOST:PORT is expected",
+		    address);
 	if ((n = addr_resolve(list, host, port, false, &t->err)) == -1)
 		return -1;
 	for (int i = 0; i < n; i++) {
@@ -255,9 +258,8 @@ finish(struct tail *t)
 static void
 print_summary(const struct tail *t)
 {
-	double s = t->count == 0
-	    ? 0
-	    : (double)(clock_mono_us() - t->first_at) / 1e6;
+	double s =
+	    t->count == 0 ? 0 : (double)(clock_mono_us() - t->first_at) / 1e6;
 
 	printf("%llu events in %.3f s, %.0f events/s\n", t->count, s,
 	    s > 0 ? (double)t->count / s : 0);
@@ -272,8 +274,10 @@ add_operation(struct tail *t, const char *name)
 			return 0;
 		}
 	}
-	return err_set(&t->err, ERR_USAGE, "--operation must be insert, update,"
-	    " delete or truncate, not \"%.100s\"", name);
+	return err_set(&t->err, ERR_USAGE,
+	    "--operation must be insert, update,"
+	    " delete or truncate, not \"%.100s\"",
+	    name);
 }
 
 /* The options that make a start. */
@@ -304,8 +308,10 @@ read_start(struct tail *t, const struct options *o)
 	if (consumer != NULL)
 		strcpy(st->consumer, consumer);
 	if (after != NULL && lsn_parse(after, &st->after_lsn) == -1)
-		return err_set(&t->err, ERR_USAGE, "--after-lsn must be a "
-		    "position such as 16/B374D848, not \"%.100s\"", after);
+		return err_set(&t->err, ERR_USAGE,
+		    "--after-lsn must be a "
+		    "position such as 16/B374D848, not \"%.100s\"",
+		    after);
 	st->observer = o->value[OPT_OBSERVER] != NULL;
 	st->exact = o->value[OPT_EXACT] != NULL;
 	st->batch = o->value[OPT_BATCH] != NULL;
@@ -324,8 +330,10 @@ read_options(struct tail *t, const struct options *o)
 	t->quiet = o->value[OPT_QUIET] != NULL;
 	t->pretty = strcmp(format, "pretty") == 0;
 	if (!t->pretty && strcmp(format, "json") != 0)
-		return err_set(&t->err, ERR_USAGE, "--format must be json or "
-		    "pretty, not \"%.100s\"", format);
+		return err_set(&t->err, ERR_USAGE,
+		    "--format must be json or "
+		    "pretty, not \"%.100s\"",
+		    format);
 	if (read_start(t, o) == -1)
 		return -1;
 	if (o->value[OPT_COUNT] == NULL)
@@ -333,7 +341,8 @@ read_options(struct tail *t, const struct options *o)
 	if (options_number(o, OPT_COUNT, UINT64_MAX, &t->limit, &t->err) == -1)
 		return -1;
 	return t->limit > 0 ? 0
-			    : err_set(&t->err, ERR_USAGE, "--count must be at "
+			    : err_set(&t->err, ERR_USAGE,
+				  "--count must be at "
 				  "least 1");
 }
 
@@ -355,9 +364,9 @@ run(struct tail *t, const char *address)
 		return -1;
 	t->err.kind = ERR_NONE;
 	if ((t->h2 = h2_new_client()) == NULL ||
-	    (t->stream = h2_call(t->h2, address, t->subscribe
-		    ? SERVICE "Subscribe"
-		    : SERVICE "Session", &handler, t)) == NULL)
+	    (t->stream = h2_call(t->h2, address,
+		 t->subscribe ? SERVICE "Subscribe" : SERVICE "Session",
+		 &handler, t)) == NULL)
 		return err_set(&t->err, ERR_NOMEM, "out of memory");
 	serve(t);
 	finish(t);

@@ -57,12 +57,14 @@ change_payload(struct buf *json, const struct relation *rel,
 	}
 	if (row.tuple->n != rel->n ||
 	    (row.whole_old != NULL && row.whole_old->n != rel->n))
-		return err_set(err, ERR_PROTO, "pgoutput: a row of %u columns "
-		    "for \"%s\".\"%s\", which has %u", row.tuple->n,
-		    rel->schema, rel->name, rel->n);
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a row of %u columns "
+		    "for \"%s\".\"%s\", which has %u",
+		    row.tuple->n, rel->schema, rel->name, rel->n);
 	put_row(json, rel, &row);
 	if (json->failed)
-		return err_set(err, ERR_LIMIT, "a row of \"%s\".\"%s\" does "
+		return err_set(err, ERR_LIMIT,
+		    "a row of \"%s\".\"%s\" does "
 		    "not fit into %zu bytes of JSON, or memory is short",
 		    rel->schema, rel->name, json->max);
 	return 0;

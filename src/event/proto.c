@@ -30,11 +30,12 @@ event_op_name(enum event_op op)
 static bool
 put_row(pb_ostream_t *s, const struct event *e)
 {
-	struct proto_text schema = proto_text_of(e->schema), table = proto_text_of(e->table);
+	struct proto_text schema = proto_text_of(e->schema),
+			  table = proto_text_of(e->table);
 	struct proto_text json = { e->json, e->json_len };
-	plugin_InsertEvent row = { e->pg_lsn, proto_writer(&schema), proto_writer(&table),
-		proto_writer(&json), e->txn.commit_lsn, e->seq, e->txn.xid,
-		e->txn.commit_us };
+	plugin_InsertEvent row = { e->pg_lsn, proto_writer(&schema),
+		proto_writer(&table), proto_writer(&json), e->txn.commit_lsn,
+		e->seq, e->txn.xid, e->txn.commit_us };
 
 	return pb_encode_submessage(s, plugin_InsertEvent_fields, &row);
 }
@@ -42,7 +43,8 @@ put_row(pb_ostream_t *s, const struct event *e)
 static bool
 put_truncate(pb_ostream_t *s, const struct event *e)
 {
-	struct proto_text schema = proto_text_of(e->schema), table = proto_text_of(e->table);
+	struct proto_text schema = proto_text_of(e->schema),
+			  table = proto_text_of(e->table);
 	plugin_TruncateEvent truncate = { e->pg_lsn, proto_writer(&schema),
 		proto_writer(&table), e->txn.commit_lsn, e->seq, e->txn.xid,
 		e->txn.commit_us };
@@ -94,8 +96,9 @@ proto_put_event(struct buf *out, const struct event *e)
 	pb_ostream_t s;
 
 	if (proto_begin(&s, out, text))
-		proto_end(&s, out, pb_encode_tag(&s, PB_WT_STRING,
-		    (uint32_t)e->op) && put[e->op](&s, e));
+		proto_end(&s, out,
+		    pb_encode_tag(&s, PB_WT_STRING, (uint32_t)e->op) &&
+			put[e->op](&s, e));
 }
 
 void
@@ -105,15 +108,15 @@ proto_put_started(struct buf *out, const struct started *st)
 	struct proto_text slot = proto_text_of(st->slot);
 	struct proto_text publication = proto_text_of(st->publication);
 	struct proto_text version = proto_text_of(st->walstream_version);
-	plugin_Started m = { proto_writer(&id), st->timeline, proto_writer(&slot),
-		st->temporary, proto_writer(&publication), st->server_version,
-		st->start_lsn, proto_writer(&version) };
+	plugin_Started m = { proto_writer(&id), st->timeline,
+		proto_writer(&slot), st->temporary, proto_writer(&publication),
+		st->server_version, st->start_lsn, proto_writer(&version) };
 	pb_ostream_t s;
 
 	if (proto_begin(&s, out, id.n + slot.n + publication.n + version.n))
-		proto_end(&s, out, pb_encode_tag(&s, PB_WT_STRING,
-		    EVENT_STARTED) && pb_encode_submessage(&s,
-		    plugin_Started_fields, &m));
+		proto_end(&s, out,
+		    pb_encode_tag(&s, PB_WT_STRING, EVENT_STARTED) &&
+			pb_encode_submessage(&s, plugin_Started_fields, &m));
 }
 
 /* Where one string of a message being read goes. */
@@ -155,7 +158,8 @@ get_row(pb_istream_t *s, struct event *e, struct buf *hold)
 	struct into schema = { .hold = hold }, table = { .hold = hold };
 	struct into json = { .hold = hold };
 	plugin_InsertEvent row = { .schema = reader(&schema),
-		.table = reader(&table), .json_payload = reader(&json) };
+		.table = reader(&table),
+		.json_payload = reader(&json) };
 
 	buf_reset(hold);
 	buf_put_u8(hold, 0); /* what an absent string points at */
@@ -181,8 +185,7 @@ get_begin(pb_istream_t *s, struct event *e)
 	if (!pb_decode(s, plugin_BeginEvent_fields, &m))
 		return false;
 	e->pg_lsn = m.pg_lsn;
-	e->txn = (struct event_txn){ m.commit_lsn, 0, m.xid,
-		m.commit_time_us };
+	e->txn = (struct event_txn){ m.commit_lsn, 0, m.xid, m.commit_time_us };
 	return true;
 }
 
@@ -249,8 +252,7 @@ get_batch(pb_istream_t *s, struct sink *to)
 			continue;
 		}
 		ok = wire_type == PB_WT_STRING &&
-		    pb_make_string_substream(s, &sub) &&
-		    get_server(&sub, to) &&
+		    pb_make_string_substream(s, &sub) && get_server(&sub, to) &&
 		    pb_close_string_substream(s, &sub);
 	}
 	to->in_batch = false;

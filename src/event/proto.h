@@ -31,7 +31,7 @@ enum event_op {
 /* What all events of a transaction have in common. */
 struct event_txn {
 	lsn_t commit_lsn; /* C */
-	lsn_t end_lsn;	  /* E; 0 while not known */
+	lsn_t end_lsn;    /* E; 0 while not known */
 	uint32_t xid;
 	int64_t commit_us; /* Unix epoch */
 };
@@ -41,7 +41,7 @@ struct event {
 	enum event_op op;
 	lsn_t pg_lsn;
 	struct event_txn txn;
-	uint32_t seq;		    /* row events; commit: how many of them */
+	uint32_t seq;               /* row events; commit: how many of them */
 	const char *schema, *table; /* row events */
 	const char *json; /* json_payload; not NUL-terminated; NULL: none */
 	size_t json_len;

@@ -125,9 +125,11 @@ proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
 		return 0;
 	proto_start_free(&m->start);
 	if (m->has_start)
-		return err_set(err, ERR_USAGE, "start: malformed, an unknown "
+		return err_set(err, ERR_USAGE,
+		    "start: malformed, an unknown "
 		    "operation, a string of more than %d bytes or more than %d"
-		    " tables", START_MAX_STRING, START_MAX_TABLES);
+		    " tables",
+		    START_MAX_STRING, START_MAX_TABLES);
 	return err_set(err, ERR_PROTO, "malformed ClientMessage: %s",
 	    PB_GET_ERROR(&s));
 }
@@ -146,9 +148,11 @@ proto_put_ack(struct buf *out, lsn_t lsn)
 	pb_ostream_t s;
 
 	if (proto_begin(&s, out, 0))
-		proto_end(&s, out, pb_encode_tag(&s, PB_WT_STRING,
-		    plugin_ClientMessage_ack_tag) && pb_encode_submessage(&s,
-		    plugin_ClientAck_fields, &ack));
+		proto_end(&s, out,
+		    pb_encode_tag(&s, PB_WT_STRING,
+			plugin_ClientMessage_ack_tag) &&
+			pb_encode_submessage(&s, plugin_ClientAck_fields,
+			    &ack));
 }
 
 static bool
@@ -196,8 +200,8 @@ proto_put_start(struct buf *out, const struct start *st)
 	for (size_t i = 0; i < st->tables; i++)
 		text += strlen(st->table[i]) + 4;
 	m.tables = (pb_callback_t){ .funcs.encode = put_tables, .arg = arg.v };
-	m.operations = (pb_callback_t){ .funcs.encode = put_operations,
-		.arg = arg.v };
+	m.operations =
+	    (pb_callback_t){ .funcs.encode = put_operations, .arg = arg.v };
 	m.after_lsn = st->after_lsn;
 	m.system_identifier = proto_writer(&id);
 	m.consumer = proto_writer(&consumer);
@@ -207,7 +211,8 @@ proto_put_start(struct buf *out, const struct start *st)
 	m.progress_interval_ms = st->progress_interval_ms;
 	m.exact = st->exact;
 	if (proto_begin(&s, out, text))
-		proto_end(&s, out, pb_encode_tag(&s, PB_WT_STRING,
-		    plugin_ClientMessage_start_tag) && pb_encode_submessage(&s,
-		    plugin_Start_fields, &m));
+		proto_end(&s, out,
+		    pb_encode_tag(&s, PB_WT_STRING,
+			plugin_ClientMessage_start_tag) &&
+			pb_encode_submessage(&s, plugin_Start_fields, &m));
 }

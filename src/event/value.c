@@ -6,10 +6,19 @@
 
 /* Built-in types that row_to_json does not print as a string, by the OID that
  * pg_type.dat gives them (json.c, json_categorize_type). */
-enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23,
-	OID_JSON = 114, OID_FLOAT4 = 700, OID_FLOAT8 = 701,
-	OID_TIMESTAMP = 1114, OID_TIMESTAMPTZ = 1184, OID_NUMERIC = 1700,
-	OID_JSONB = 3802 };
+enum {
+	OID_BOOL = 16,
+	OID_INT8 = 20,
+	OID_INT2 = 21,
+	OID_INT4 = 23,
+	OID_JSON = 114,
+	OID_FLOAT4 = 700,
+	OID_FLOAT8 = 701,
+	OID_TIMESTAMP = 1114,
+	OID_TIMESTAMPTZ = 1184,
+	OID_NUMERIC = 1700,
+	OID_JSONB = 3802
+};
 
 static void
 put_bool(struct buf *json, const char *text, size_t len)

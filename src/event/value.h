@@ -12,7 +12,7 @@
  * chosen by the type's OID, never by what the text looks like; a type that has
  * no form of its own is its text as a string.
  */
-void value_put(struct buf *json, uint32_t type_oid, const char *text,
-    size_t len);
+void
+value_put(struct buf *json, uint32_t type_oid, const char *text, size_t len);
 
 #endif

@@ -13,7 +13,7 @@
 struct consumer {
 	char *name;
 	bool required;
-	void *stream;	/* the session that has the name now, or NULL */
+	void *stream;   /* the session that has the name now, or NULL */
 	lsn_t position; /* where the last stream of that name stood; 0: never
 			   had one, or forgotten */
 	struct quorum_member hold; /* in the quorum in its place */

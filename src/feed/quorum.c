@@ -55,7 +55,8 @@ int
 quorum_ack(struct quorum_member *m, lsn_t lsn, struct err *err)
 {
 	if (lsn > m->sent)
-		return err_set(err, ERR_USAGE, "acknowledged " LSN_FMT
+		return err_set(err, ERR_USAGE,
+		    "acknowledged " LSN_FMT
 		    ", but the highest pg_lsn sent on this stream is " LSN_FMT,
 		    LSN_ARG(lsn), LSN_ARG(m->sent));
 	m->acked = lsn_max(m->acked, lsn);

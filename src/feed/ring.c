@@ -144,8 +144,7 @@ drop_first(struct ring *r)
 	assert(c == r->head);
 	if (r->first >= r->segment_id) {
 		r->segment_id = r->first + 1;
-		r->segment_lsn = lsn_max(r->segment_lsn,
-		    e->pos.commit_lsn + 1);
+		r->segment_lsn = lsn_max(r->segment_lsn, e->pos.commit_lsn + 1);
 	}
 	r->first++;
 	if (--c->entries == 0)

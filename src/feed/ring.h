@@ -36,7 +36,7 @@ struct ring_pos {
 
 /* What an entry is, for those that do not look into its bytes. */
 struct ring_tag {
-	uint32_t table;	   /* events: number of the name, see feed/names.h */
+	uint32_t table;    /* events: number of the name, see feed/names.h */
 	uint8_t operation; /* events: as the filter counts them */
 };
 
@@ -58,18 +58,18 @@ struct ring_entry {
 };
 
 struct ring {
-	size_t size; /* bytes, entries' own memory included */
+	size_t size;              /* bytes, entries' own memory included */
 	struct ring_entry *entry; /* circular, by id; a power of two */
 	size_t cap;
 	uint64_t first, next;
 	uint64_t total; /* bytes appended, ever */
-	uint64_t low;	/* the lowest cursor, as ring_trim was told */
-	bool paused;	/* since there was no room */
+	uint64_t low;   /* the lowest cursor, as ring_trim was told */
+	bool paused;    /* since there was no room */
 	struct ring_chunk *head, *tail, *spare;
 	uint64_t segment_id;
 	lsn_t segment_lsn;
 	struct ring_pos last; /* newest in this segment; 0/0, 0: none */
-	uint32_t epoch;	      /* counts them; an epoch begins at entry */
+	uint32_t epoch;       /* counts them; an epoch begins at entry */
 	uint64_t epoch_id;    /* epoch_id, and positions start anew */
 };
 

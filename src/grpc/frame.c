@@ -47,8 +47,8 @@ check_head(struct frame *f, enum grpc_code *code, const char **why)
 }
 
 enum frame_result
-frame_next(struct frame *f, const uint8_t **p, size_t *n,
-    enum grpc_code *code, const char **why)
+frame_next(struct frame *f, const uint8_t **p, size_t *n, enum grpc_code *code,
+    const char **why)
 {
 	size_t take;
 
@@ -56,7 +56,7 @@ frame_next(struct frame *f, const uint8_t **p, size_t *n,
 		f->have = 0; /* that message was handed out */
 		buf_shrink(&f->body, KEEP);
 	}
-	while (f->have < FRAME_HEAD && *n > 0) {
+	while (f->have<FRAME_HEAD && * n> 0) {
 		f->head[f->have++] = *(*p)++;
 		--*n;
 		if (f->have == FRAME_HEAD &&

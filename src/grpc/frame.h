@@ -18,10 +18,10 @@
 
 struct frame {
 	uint8_t head[FRAME_HEAD];
-	size_t have;	 /* bytes of head */
-	size_t len;	 /* of the message, once head is whole */
+	size_t have;     /* bytes of head */
+	size_t len;      /* of the message, once head is whole */
 	struct buf body; /* the message; its max is the limit */
-	bool encoded;	 /* grpc-encoding named a compression */
+	bool encoded;    /* grpc-encoding named a compression */
 };
 
 enum frame_result { FRAME_MORE, FRAME_MESSAGE, FRAME_BAD };

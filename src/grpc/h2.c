@@ -412,13 +412,12 @@ derive_status(struct h2_stream *s, uint32_t error_code)
 	}
 	s->code = error_code == NGHTTP2_REFUSED_STREAM ? GRPC_UNAVAILABLE
 						       : GRPC_INTERNAL;
-	snprintf(s->message, sizeof(s->message),
-	    "the stream was reset: %s", nghttp2_http2_strerror(error_code));
+	snprintf(s->message, sizeof(s->message), "the stream was reset: %s",
+	    nghttp2_http2_strerror(error_code));
 }
 
 static int
-on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code,
-    void *arg)
+on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *arg)
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
 	struct h2 *h = arg;
@@ -442,11 +441,9 @@ callbacks(void)
 	nghttp2_session_callbacks_set_on_begin_headers_callback(cb,
 	    on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb,
-	    on_frame_recv);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb,
-	    on_frame_send);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb,
 	    on_stream_close);
 	return cb;
@@ -468,8 +465,8 @@ start(struct h2 *h, nghttp2_session_callbacks *cb)
 	if (h->methods != NULL) {
 		if (nghttp2_session_server_new(&h->ng, cb, h) != 0)
 			return -1;
-		return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE,
-		    server, 2);
+		return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, server,
+		    2);
 	}
 	if (nghttp2_session_client_new(&h->ng, cb, h) != 0)
 		return -1;
@@ -527,7 +524,8 @@ h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err)
 
 	reap(h);
 	if (got == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
-		return err_set(err, ERR_PROTO, "the peer does not speak HTTP/2 "
+		return err_set(err, ERR_PROTO,
+		    "the peer does not speak HTTP/2 "
 		    "(gRPC needs it, without an upgrade)");
 	if (got < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",

@@ -26,15 +26,15 @@ struct h2;
 struct h2_stream {
 	struct h2 *h2;
 	int32_t id;
-	void *user;	       /* the handler's own */
-	bool half_closed;      /* the peer sends nothing more */
-	bool ending;	       /* trailers follow at the next message boundary */
-	bool mid_message;      /* set by pull: its last byte is not a boundary */
-	bool responded;	       /* server: response headers are submitted */
+	void *user;       /* the handler's own */
+	bool half_closed; /* the peer sends nothing more */
+	bool ending;      /* trailers follow at the next message boundary */
+	bool mid_message; /* set by pull: its last byte is not a boundary */
+	bool responded;   /* server: response headers are submitted */
 	const struct h2_handler *handler;
 	struct frame in;
 	struct h2_request *request; /* server: until the headers are complete */
-	enum grpc_code code;	    /* of the trailers, sent or received */
+	enum grpc_code code;        /* of the trailers, sent or received */
 	char message[512];
 	int http_status; /* client: of the response, 0 until it came */
 	bool has_status; /* client: grpc-status was received */
@@ -108,7 +108,7 @@ void h2_goaway(struct h2 *h);
 void h2_cancel(struct h2_stream *s);
 
 /* Client: starts a call on the connection. NULL when out of memory. */
-struct h2_stream *h2_call(struct h2 *h, const char *authority,
-    const char *path, const struct h2_handler *handler, void *user);
+struct h2_stream *h2_call(struct h2 *h, const char *authority, const char *path,
+    const struct h2_handler *handler, void *user);
 
 #endif

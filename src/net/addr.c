@@ -18,8 +18,8 @@ addr_describe(struct addr *a)
 		snprintf(a->text, sizeof(a->text), "?");
 		return;
 	}
-	snprintf(a->text, sizeof(a->text), v6 ? "[%.100s]:%.10s"
-					      : "%.100s:%.10s", host, port);
+	snprintf(a->text, sizeof(a->text),
+	    v6 ? "[%.100s]:%.10s" : "%.100s:%.10s", host, port);
 }
 
 int
@@ -33,8 +33,10 @@ addr_resolve(struct addr *list, const char *host, const char *port,
 
 	rc = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &found);
 	if (rc != 0)
-		return err_set(err, ERR_IO, "cannot resolve host \"%.200s\": "
-		    "%s", host, gai_strerror(rc));
+		return err_set(err, ERR_IO,
+		    "cannot resolve host \"%.200s\": "
+		    "%s",
+		    host, gai_strerror(rc));
 	for (ai = found; ai != NULL && n < ADDR_MAX; ai = ai->ai_next) {
 		memcpy(&list[n].sa, ai->ai_addr, ai->ai_addrlen);
 		list[n].len = ai->ai_addrlen;
@@ -71,8 +73,10 @@ addr_pg_socket(struct addr *a, const char *dir, const char *port,
 
 	if (*dir != '\0') {
 		if (unix_address(a, dir, port) == -1)
-			return err_set(err, ERR_USAGE, "socket directory "
-			    "\"%.100s\" is too long", dir);
+			return err_set(err, ERR_USAGE,
+			    "socket directory "
+			    "\"%.100s\" is too long",
+			    dir);
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
@@ -110,8 +114,8 @@ addr_split(const char *text, char *host, size_t hostcap, char *port,
 	} else {
 		colon = strrchr(text, ':');
 		end = colon != NULL ? colon : text + strlen(text);
-		if (end != text && take(host, hostcap, text,
-		    (size_t)(end - text)) == -1)
+		if (end != text &&
+		    take(host, hostcap, text, (size_t)(end - text)) == -1)
 			return -1;
 	}
 	if (colon == NULL)

@@ -12,7 +12,8 @@
 struct addr {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	char text[128]; /* "127.0.0.1:5432", "[::1]:5432", "/run/x/.s.PGSQL.1" */
+	char
+	    text[128]; /* "127.0.0.1:5432", "[::1]:5432", "/run/x/.s.PGSQL.1" */
 };
 
 #define ADDR_MAX 16

@@ -155,8 +155,8 @@ conn_listen(const struct addr *a, struct addr *bound, struct err *err)
 {
 	int on = 1, fd;
 
-	fd = socket(a->sa.ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
 	if (fd == -1)
 		return listen_failed(fd, a, err);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

@@ -16,7 +16,7 @@
 struct option {
 	const char *keyword, *env;
 	const char *preset; /* stands for an absent or empty value; or NULL */
-	size_t at;	    /* of its member in struct conninfo */
+	size_t at;          /* of its member in struct conninfo */
 };
 
 static const struct option options[] = {
@@ -132,15 +132,16 @@ refuse(const struct conninfo *ci, const char *keyword, struct err *err)
 	for (size_t i = 0; i < COUNT(options); i++) {
 		size_t n = strlen(list);
 
-		snprintf(list + n, sizeof(list) - n, "%s%s",
-		    i == 0 ? "" : ", ", options[i].keyword);
+		snprintf(list + n, sizeof(list) - n, "%s%s", i == 0 ? "" : ", ",
+		    options[i].keyword);
 	}
 	/* After a password it can be the rest of one, badly quoted. */
 	if (ci->password != NULL && !known(keyword))
 		return err_set(err, ERR_USAGE,
 		    "a connection option after the password is not supported "
 		    "(is the password quoted, or in a URI percent-encoded?); "
-		    "supported are: %s", list);
+		    "supported are: %s",
+		    list);
 	return err_set(err, ERR_USAGE,
 	    "connection option \"%.63s\" is not supported; supported are: %s",
 	    keyword, list);
@@ -257,7 +258,8 @@ check_env(conninfo_env *env, struct err *err)
 		if (!is_empty(v) && !is_harmless(r, v))
 			return err_set(err, ERR_USAGE,
 			    "what the environment variable %s asks for is not "
-			    "supported; unset it", r->env);
+			    "supported; unset it",
+			    r->env);
 	}
 	return 0;
 }

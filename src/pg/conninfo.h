@@ -18,7 +18,7 @@ struct conninfo {
 	char *password; /* NULL when none was given, or ""; wiped when freed */
 	char *dbname;
 	char *application_name;
-	char *options;	       /* for the startup packet; "" when none */
+	char *options;         /* for the startup packet; "" when none */
 	char *connect_timeout; /* decimal seconds; "0" is for ever */
 };
 

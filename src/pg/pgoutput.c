@@ -227,10 +227,12 @@ pgo_decode(struct pgo_decoder *d, const uint8_t *p, size_t len,
 		if (readers[i].type != msg->type)
 			continue;
 		if (readers[i].read(d, &r, msg) == -1 || !rd_done(&r))
-			return err_set(err, ERR_PROTO, "pgoutput: malformed "
-			    "%s message of %zu bytes", readers[i].name, len);
+			return err_set(err, ERR_PROTO,
+			    "pgoutput: malformed "
+			    "%s message of %zu bytes",
+			    readers[i].name, len);
 		return 0;
 	}
-	return err_set(err, ERR_PROTO,
-	    "pgoutput: unknown message type 0x%02x", (unsigned char)msg->type);
+	return err_set(err, ERR_PROTO, "pgoutput: unknown message type 0x%02x",
+	    (unsigned char)msg->type);
 }

@@ -32,7 +32,8 @@ enum pgo_type {
 
 enum pgo_kind {
 	PGO_NULL = 'n',
-	PGO_UNCHANGED = 'u', /* a TOASTed value that was not changed: not sent */
+	PGO_UNCHANGED =
+	    'u', /* a TOASTed value that was not changed: not sent */
 	PGO_TEXT = 't',
 };
 
@@ -62,7 +63,7 @@ struct pgo_begin {
 
 struct pgo_commit {
 	lsn_t commit_lsn;  /* C again */
-	lsn_t end_lsn;	   /* end of the commit record: E */
+	lsn_t end_lsn;     /* end of the commit record: E */
 	int64_t commit_at; /* microseconds since 2000-01-01 */
 };
 

@@ -43,7 +43,7 @@ struct relation *relation_cache_put(struct relation_cache *c,
     const struct pgo_relation *msg, struct err *err);
 
 /* The relation, valid until it is put again or the cache is freed; or NULL. */
-const struct relation *relation_cache_get(const struct relation_cache *c,
-    uint32_t oid);
+const struct relation *
+relation_cache_get(const struct relation_cache *c, uint32_t oid);
 
 #endif

@@ -41,12 +41,16 @@ repl_check_slot_name(const char *slot, struct err *err)
 	if (n == 0)
 		return err_set(err, ERR_USAGE, "the slot name is empty");
 	if (ok != n)
-		return err_set(err, ERR_USAGE, "slot name \"%.100s\" contains "
+		return err_set(err, ERR_USAGE,
+		    "slot name \"%.100s\" contains "
 		    "the character '%c': PostgreSQL allows lower-case letters, "
-		    "digits and underscores", slot, slot[ok]);
+		    "digits and underscores",
+		    slot, slot[ok]);
 	if (n > REPL_MAX_SLOT)
-		return err_set(err, ERR_USAGE, "slot name \"%.100s\" is longer "
-		    "than %d characters", slot, REPL_MAX_SLOT);
+		return err_set(err, ERR_USAGE,
+		    "slot name \"%.100s\" is longer "
+		    "than %d characters",
+		    slot, REPL_MAX_SLOT);
 	return 0;
 }
 
@@ -100,8 +104,10 @@ repl_start(struct buf *sql, const char *slot, lsn_t lsn,
 {
 	buf_put_str(sql, "START_REPLICATION SLOT ");
 	repl_quote_ident(sql, slot);
-	buf_putf(sql, " LOGICAL " LSN_FMT " (proto_version '1', "
-	    "publication_names ", LSN_ARG(lsn));
+	buf_putf(sql,
+	    " LOGICAL " LSN_FMT " (proto_version '1', "
+	    "publication_names ",
+	    LSN_ARG(lsn));
 	put_publications(sql, publication);
 	buf_put_str(sql, ")");
 }
@@ -129,11 +135,14 @@ repl_parse(const uint8_t *body, size_t len, struct repl_msg *msg,
 		break;
 	default: /* a later version's; PostgreSQL ignores them too */
 		return r.bad ? err_set(err, ERR_PROTO,
-		    "the walsender sent an empty message") : 0;
+				   "the walsender sent an empty message")
+			     : 0;
 	}
 	if (!rd_done(&r))
-		return err_set(err, ERR_PROTO, "the walsender sent a message "
-		    "of type '%c' with a wrong length", msg->type);
+		return err_set(err, ERR_PROTO,
+		    "the walsender sent a message "
+		    "of type '%c' with a wrong length",
+		    msg->type);
 	return 0;
 }
 

@@ -39,13 +39,13 @@ enum repl_type { REPL_XLOG_DATA = 'w', REPL_KEEPALIVE = 'k' };
 
 /* One CopyData body of the walsender. */
 struct repl_msg {
-	char type;	 /* enum repl_type; others are to be ignored */
+	char type;       /* enum repl_type; others are to be ignored */
 	lsn_t start_lsn; /* XLogData: position of the change, 0 when the message
 			    only describes the next one */
-	lsn_t wal_end;	 /* keepalive: everything that commits before this has
+	lsn_t wal_end;   /* keepalive: everything that commits before this has
 			    been sent */
 	int64_t sent_at; /* server's clock, microseconds since 2000-01-01 */
-	bool reply;	 /* keepalive: answer at once */
+	bool reply;      /* keepalive: answer at once */
 	const uint8_t *data; /* XLogData: one pgoutput message, borrowed */
 	size_t len;
 };

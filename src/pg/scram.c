@@ -115,7 +115,8 @@ parse_iterations(const struct span *text, int *v, struct err *err)
 		if (*v > SCRAM_MAX_ITERATIONS)
 			return err_set(err, ERR_AUTH,
 			    "SCRAM: the server asks for more than %d "
-			    "iterations", SCRAM_MAX_ITERATIONS);
+			    "iterations",
+			    SCRAM_MAX_ITERATIONS);
 		if (i + 1 == text->len)
 			return 0;
 	}

@@ -52,8 +52,8 @@ int scram_final(struct scram *s, const char *password, const uint8_t *msg,
  * Checks the server-final-message in constant time. Returns 0 when the
  * signature is right, -1 with ERR_AUTH when it is not or the server sent e=.
  */
-int scram_verify(struct scram *s, const uint8_t *msg, size_t len,
-    struct err *err);
+int
+scram_verify(struct scram *s, const uint8_t *msg, size_t len, struct err *err);
 
 /* True once scram_verify has succeeded. */
 bool scram_done(const struct scram *s);

@@ -13,8 +13,8 @@
 
 /* Takes one setting; both strings live until it returns. Returns 0, or -1 with
  * err filled. */
-typedef int uri_store(void *arg, const char *key, const char *value,
-    struct err *err);
+typedef int
+uri_store(void *arg, const char *key, const char *value, struct err *err);
 
 /* The length of "postgres://" or "postgresql://" at the start of text, or 0. */
 size_t uri_scheme(const char *text);

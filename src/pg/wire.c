@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER 5		 /* type and length */
-#define MAX_SMALL 30000		 /* libpq: others do not get this long */
-#define MAX_AUTH 2000		 /* libpq: nor an authentication request */
+#define HEADER 5        /* type and length */
+#define MAX_SMALL 30000 /* libpq: others do not get this long */
+#define MAX_AUTH 2000   /* libpq: nor an authentication request */
 #define PROTOCOL_3_0 (3u << 16)
 
 /* The most a message of this type may hold, or 0 when it may not come now. */
@@ -51,15 +51,18 @@ wire_cut(const uint8_t *p, size_t n, bool authenticated, struct wire_msg *msg,
 		return 0;
 	msg->type = (char)rd_u8(&r);
 	if ((max = max_body(msg->type, authenticated)) == 0)
-		return err_set(err, ERR_PROTO, "the server does not speak "
+		return err_set(err, ERR_PROTO,
+		    "the server does not speak "
 		    "PostgreSQL's protocol (message type 0x%02x)",
 		    (unsigned char)msg->type);
 	if (n < HEADER)
 		return 0;
 	len = rd_u32(&r);
 	if (len < 4 || len - 4 > max)
-		return err_set(err, ERR_PROTO, "the server sent a message of "
-		    "type '%c' with the impossible length %zu", msg->type, len);
+		return err_set(err, ERR_PROTO,
+		    "the server sent a message of "
+		    "type '%c' with the impossible length %zu",
+		    msg->type, len);
 	*want = len + 1;
 	if (n < *want)
 		return 0;
@@ -112,9 +115,10 @@ wire_error(const struct wire_msg *msg, struct err *err)
 	if (error_fields(msg, &f) == -1)
 		return err_set(err, ERR_PROTO,
 		    "the server sent an error report that is cut off");
-	err_set(err, ERR_SERVER, "%.20s: %.300s (SQLSTATE %.5s)%s%.300s%s%.300s",
-	    f.severity, f.message, f.sqlstate, *f.detail ? "; detail: " : "",
-	    f.detail, *f.hint ? "; hint: " : "", f.hint);
+	err_set(err, ERR_SERVER,
+	    "%.20s: %.300s (SQLSTATE %.5s)%s%.300s%s%.300s", f.severity,
+	    f.message, f.sqlstate, *f.detail ? "; detail: " : "", f.detail,
+	    *f.hint ? "; hint: " : "", f.hint);
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%.5s", f.sqlstate);
 	return -1;
 }

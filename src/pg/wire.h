@@ -89,8 +89,7 @@ struct wire_row {
 };
 
 /* Returns 0, or -1 with ERR_PROTO. */
-int wire_row(const struct wire_msg *msg, struct wire_row *row,
-    struct err *err);
+int wire_row(const struct wire_msg *msg, struct wire_row *row, struct err *err);
 /* Column i as a C string in to[cap], cut to fit; "" when NULL or absent. */
 void wire_row_text(const struct wire_row *row, int i, char *to, size_t cap);
 /* Column i as a malloc'd C string; NULL when NULL, absent or out of memory. */
@@ -102,8 +101,8 @@ struct wire_param {
 };
 
 /* Frontend messages, appended to out. */
-void wire_put_startup(struct buf *out, const struct wire_param *params,
-    size_t n);
+void
+wire_put_startup(struct buf *out, const struct wire_param *params, size_t n);
 void wire_put_query(struct buf *out, const char *sql);
 void wire_put_password(struct buf *out, const char *password);
 void wire_put_sasl_initial(struct buf *out, const char *mechanism,

@@ -12,16 +12,16 @@ struct client {
 	struct conn conn;
 	struct h2 *h2;
 	struct addr from;
-	bool more;    /* there is output left that the turn had no time for */
+	bool more;     /* there is output left that the turn had no time for */
 	bool draining; /* GOAWAY, once no stream is open */
-	bool closing; /* close once the output is gone */
-	bool dead;    /* close now */
+	bool closing;  /* close once the output is gone */
+	bool dead;     /* close now */
 	struct client *next;
 };
 
 /* Takes over fd, or closes it and returns NULL when out of memory. */
-struct client *client_new(int fd, const struct addr *from,
-    struct session_list *sessions);
+struct client *
+client_new(int fd, const struct addr *from, struct session_list *sessions);
 /* Ends every stream and closes. */
 void client_del(struct client *c);
 

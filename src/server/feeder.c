@@ -34,7 +34,8 @@ put_item_head(struct session *s, size_t message_len)
 static void
 encode_mark(struct buf *to, const struct walk *w, enum walk_kind kind)
 {
-	struct event e = { .op = EVENT_BEGIN, .pg_lsn = w->txn.commit_lsn,
+	struct event e = { .op = EVENT_BEGIN,
+		.pg_lsn = w->txn.commit_lsn,
 		.txn = w->txn };
 
 	if (kind == WALK_COMMIT) {
@@ -58,8 +59,8 @@ put_mark(struct session *s, enum walk_kind kind)
 		put_item_head(s, buf_unread(msg));
 		buf_put(&s->out, buf_head(msg), buf_unread(msg));
 	}
-	quorum_sent(&s->member, kind == WALK_COMMIT ? s->walk.txn.end_lsn
-						    : s->walk.txn.commit_lsn);
+	quorum_sent(&s->member,
+	    kind == WALK_COMMIT ? s->walk.txn.end_lsn : s->walk.txn.commit_lsn);
 }
 
 /* Bytes of the next item of the walk in a batch; 0 at the end. */
@@ -139,8 +140,7 @@ static size_t
 copy_event(struct session *s, uint8_t *to, size_t cap)
 {
 	/* Asked for anew each time: appending moves entries, not their bytes. */
-	const struct ring_entry *e = ring_at(s->list->ring,
-	    s->walk.cursor - 1);
+	const struct ring_entry *e = ring_at(s->list->ring, s->walk.cursor - 1);
 	size_t n = e->len - s->offset < cap ? e->len - s->offset : cap;
 
 	memcpy(to, e->data + s->offset, n);
@@ -196,8 +196,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 			n += copy_out(s, to + n, cap - n);
 		else if (s->in_event)
 			n += copy_event(s, to + n, cap - n);
-		else if ((stream->ending && s->batch_left == 0) ||
-		    !advance(s))
+		else if ((stream->ending && s->batch_left == 0) || !advance(s))
 			break;
 	}
 	if (n > 0)

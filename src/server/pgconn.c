@@ -64,8 +64,8 @@ try_next(struct pgconn *pc, int64_t now, struct err *err)
 			continue;
 		pc->state = PGCONN_CONNECTING;
 		pc->authenticated = false;
-		pc->deadline_at = now +
-		    (timeout > 0 ? SECONDS(timeout) : LOGIN_TIMEOUT);
+		pc->deadline_at =
+		    now + (timeout > 0 ? SECONDS(timeout) : LOGIN_TIMEOUT);
 		return 0;
 	}
 	return -1;
@@ -121,7 +121,8 @@ need_password(const struct pgconn *pc, struct err *err)
 {
 	if (pc->ci->password != NULL)
 		return 0;
-	return err_set(err, ERR_AUTH, "the server asks for the password of "
+	return err_set(err, ERR_AUTH,
+	    "the server asks for the password of "
 	    "user \"%.100s\", and none was given (password= or PGPASSWORD)",
 	    pc->ci->user);
 }
@@ -147,7 +148,8 @@ answer_md5(struct pgconn *pc, struct rd *r, struct err *err)
 	if (need_password(pc, err) == -1)
 		return -1;
 	if (scram_md5(hash, pc->ci->user, pc->ci->password, salt) == -1)
-		return err_set(err, ERR_AUTH, "the server asks for an MD5 "
+		return err_set(err, ERR_AUTH,
+		    "the server asks for an MD5 "
 		    "password, which this OpenSSL refuses; use scram-sha-256");
 	wire_put_password(&pc->conn.out, hash);
 	return 0;
@@ -165,7 +167,8 @@ answer_sasl(struct pgconn *pc, struct rd *r, struct err *err)
 	while (!r->bad && *(mechanism = rd_cstr(r)) != '\0')
 		offered |= strcmp(mechanism, "SCRAM-SHA-256") == 0;
 	if (!offered)
-		return err_set(err, ERR_AUTH, "the server offers no SASL "
+		return err_set(err, ERR_AUTH,
+		    "the server offers no SASL "
 		    "mechanism that is supported (SCRAM-SHA-256)");
 	if (need_password(pc, err) == -1)
 		return -1;
@@ -214,7 +217,8 @@ answer_ok(struct pgconn *pc, struct rd *r, struct err *err)
 {
 	(void)r;
 	if (pc->scram.state != SCRAM_START && !scram_done(&pc->scram))
-		return err_set(err, ERR_AUTH, "the server did not prove that "
+		return err_set(err, ERR_AUTH,
+		    "the server did not prove that "
 		    "it knows the password: not trusted");
 	pc->authenticated = true;
 	scram_wipe(&pc->scram);
@@ -245,19 +249,24 @@ authenticate(struct pgconn *pc, const struct wire_msg *msg, struct err *err)
 	uint32_t request = rd_u32(&r);
 
 	if (r.bad || pc->authenticated)
-		return err_set(err, ERR_PROTO, "the server sent an "
+		return err_set(err, ERR_PROTO,
+		    "the server sent an "
 		    "authentication request out of turn");
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		if (methods[i].request != request)
 			continue;
 		if (methods[i].answer != NULL)
 			return methods[i].answer(pc, &r, err);
-		return err_set(err, ERR_AUTH, "the server asks for %s "
+		return err_set(err, ERR_AUTH,
+		    "the server asks for %s "
 		    "authentication, which is not supported; use scram-sha-256"
-		    " in pg_hba.conf", methods[i].refused);
+		    " in pg_hba.conf",
+		    methods[i].refused);
 	}
-	return err_set(err, ERR_AUTH, "the server asks for the unknown "
-	    "authentication method %u", request);
+	return err_set(err, ERR_AUTH,
+	    "the server asks for the unknown "
+	    "authentication method %u",
+	    request);
 }
 
 static int
@@ -281,8 +290,10 @@ login(struct pgconn *pc, struct err *err)
 			pc->state = PGCONN_READY;
 			return 0;
 		default:
-			return err_set(err, ERR_PROTO, "the server sent "
-			    "message type '%c' during login", msg.type);
+			return err_set(err, ERR_PROTO,
+			    "the server sent "
+			    "message type '%c' during login",
+			    msg.type);
 		}
 	}
 	return got;
@@ -322,8 +333,7 @@ pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 		conn_close(&pc->conn);
 		scram_wipe(&pc->scram);
 		pc->addr_at++;
-		if (pc->addr_at < pc->addr_count &&
-		    try_next(pc, now, err) == 0)
+		if (pc->addr_at < pc->addr_count && try_next(pc, now, err) == 0)
 			return 0;
 	}
 	pgconn_close(pc);
@@ -362,8 +372,7 @@ pgconn_fill(struct pgconn *pc, size_t n, struct err *err)
 		if (wire_cut(buf_head(&pc->conn.in) + pc->cut, have - pc->cut,
 			pc->authenticated, &msg, &want, err) > 0)
 			return 0;
-		return err_set(err, ERR_IO,
-		    "the server closed the connection");
+		return err_set(err, ERR_IO, "the server closed the connection");
 	default:
 		return -1;
 	}
@@ -391,7 +400,8 @@ pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err)
 		buf_consume(in, pc->cut);
 		pc->cut = 0;
 		if (buf_unread(in) == 0 && in->cap > IN_KEEP)
-			buf_free(in); /* one huge message is no reason to stay */
+			buf_free(
+			    in); /* one huge message is no reason to stay */
 		n = wire_cut(buf_head(in), buf_unread(in), pc->authenticated,
 		    msg, &pc->want, err);
 		if (n <= 0)

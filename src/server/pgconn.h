@@ -18,8 +18,8 @@
 enum pgconn_state {
 	PGCONN_CLOSED,
 	PGCONN_CONNECTING, /* connect() is under way */
-	PGCONN_LOGIN,	   /* startup packet sent, authentication */
-	PGCONN_READY,	   /* for queries */
+	PGCONN_LOGIN,      /* startup packet sent, authentication */
+	PGCONN_READY,      /* for queries */
 };
 
 struct pgconn {
@@ -32,8 +32,8 @@ struct pgconn {
 	int64_t deadline_at; /* of the address being tried; monotonic us */
 	struct scram scram;
 	bool authenticated; /* AuthenticationOk was received */
-	size_t cut;	    /* bytes of the message pgconn_next gave last */
-	size_t want;	    /* bytes of input the next one needs */
+	size_t cut;         /* bytes of the message pgconn_next gave last */
+	size_t want;        /* bytes of input the next one needs */
 	struct err notice;  /* the last NoticeResponse; ERR_NONE: none */
 };
 
@@ -49,8 +49,7 @@ void pgconn_close(struct pgconn *pc);
 /* Poll events to wait for. */
 short pgconn_want(const struct pgconn *pc);
 /* Moves on, until PGCONN_READY. Returns 0, or -1 with err (and is closed). */
-int pgconn_step(struct pgconn *pc, short revents, int64_t now,
-    struct err *err);
+int pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err);
 
 /*
  * For PGCONN_READY. Reads once what has come, at most n bytes or, if that is

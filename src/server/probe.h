@@ -20,8 +20,8 @@ struct probe {
 	int64_t next_at; /* monotonic us; 0: not asked for */
 };
 
-void probe_init(struct probe *p, const struct conninfo *ci,
-    int64_t interval_us);
+void
+probe_init(struct probe *p, const struct conninfo *ci, int64_t interval_us);
 void probe_free(struct probe *p);
 
 /* The socket (-1: none), its events, and when to call again at the latest. */

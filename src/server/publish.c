@@ -96,7 +96,9 @@ append_mark(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct err *err)
 static int
 encode(struct publish *p, lsn_t pg_lsn, struct err *err)
 {
-	struct event e = { .op = p->held, .pg_lsn = pg_lsn, .txn = p->txn,
+	struct event e = { .op = p->held,
+		.pg_lsn = pg_lsn,
+		.txn = p->txn,
 		.seq = p->seq };
 	static const uint8_t head[FRAME_HEAD];
 
@@ -125,8 +127,9 @@ release(struct publish *p, lsn_t pg_lsn, struct err *err)
 	if (p->seq == 1 &&
 	    append_mark(p, RING_BEGIN, p->txn.commit_lsn, err) == -1)
 		return -1;
-	if (encode(p, pg_lsn, err) == -1 || append(p, p->seq, pg_lsn, tag,
-	    p->message.data, p->message.len, err) == -1)
+	if (encode(p, pg_lsn, err) == -1 ||
+	    append(p, p->seq, pg_lsn, tag, p->message.data, p->message.len,
+		err) == -1)
 		return -1;
 	p->held = EVENT_NONE;
 	p->events++;
@@ -163,7 +166,7 @@ static int
 on_change(struct publish *p, const struct pgo_msg *m, struct err *err)
 {
 	enum event_op op = m->type == PGO_INSERT ? EVENT_INSERT
-	    : m->type == PGO_UPDATE		 ? EVENT_UPDATE
+	    : m->type == PGO_UPDATE              ? EVENT_UPDATE
 						 : EVENT_DELETE;
 	const struct relation *rel;
 

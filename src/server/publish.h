@@ -27,7 +27,7 @@ struct publish {
 	struct pgo_decoder *decoder;
 	struct relation_cache relations;
 
-	lsn_t start_lsn; /* where this COPY began */
+	lsn_t start_lsn;       /* where this COPY began */
 	struct ring_pos floor; /* events up to here are in the ring already */
 	/* Every transaction that commits before this has been appended. */
 	lsn_t complete_lsn;
@@ -35,14 +35,14 @@ struct publish {
 	/* The transaction: */
 	bool open;
 	struct event_txn txn; /* the open one, or the last; all 0: none yet */
-	uint32_t seq;	      /* events so far */
+	uint32_t seq;         /* events so far */
 
 	/* The event that is held. */
 	enum event_op held; /* EVENT_NONE: none */
 	uint32_t held_table;
 	struct buf schema, table, json;
 
-	struct buf message; /* scratch: the event, framed */
+	struct buf message;            /* scratch: the event, framed */
 	uint64_t events, transactions; /* appended, ever */
 };
 

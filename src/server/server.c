@@ -39,11 +39,11 @@ struct server {
 	size_t client_count;
 	int listener;
 	struct addr bound;
-	bool again;	      /* the next turn must not wait */
-	bool serving;	      /* PostgreSQL was reached: connections are taken */
-	int64_t accept_at;    /* not before: descriptors ran out */
+	bool again;        /* the next turn must not wait */
+	bool serving;      /* PostgreSQL was reached: connections are taken */
+	int64_t accept_at; /* not before: descriptors ran out */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
-	int64_t phase_at;     /* the shutdown goes on then at the latest */
+	int64_t phase_at; /* the shutdown goes on then at the latest */
 	struct pollfd *polls;
 	size_t poll_cap;
 };
@@ -98,8 +98,8 @@ open_listener(struct server *sv, struct err *err)
 {
 	struct addr list[ADDR_MAX];
 
-	if (addr_resolve(list, sv->config->host, sv->config->port, true,
-		err) == -1)
+	if (addr_resolve(list, sv->config->host, sv->config->port, true, err) ==
+	    -1)
 		return -1;
 	sv->listener = conn_listen(&list[0], &sv->bound, err);
 	return sv->listener == -1 ? -1 : 0;
@@ -169,10 +169,10 @@ prepare(struct server *sv, int64_t now)
 	else if (now < sv->accept_at && sv->accept_at < until)
 		until = sv->accept_at;
 	/* With nothing to wait for, a hangup must not wake us over and over. */
-	p[FD_PG] = (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg,
-		0 };
-	p[FD_PROBE] = (struct pollfd){ probe_fd(&sv->probe),
-		probe_want(&sv->probe), 0 };
+	p[FD_PG] =
+	    (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg, 0 };
+	p[FD_PROBE] =
+	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
 	if (probe_deadline(&sv->probe) < until)
 		until = probe_deadline(&sv->probe);
 	p += FD_CLIENTS;
@@ -277,7 +277,8 @@ serve_streams(struct server *sv, int64_t now)
 	}
 	if (!walreceiver_streaming(&sv->wr))
 		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
-		    GRPC_UNAVAILABLE, sv->wr.last.kind != ERR_NONE
+		    GRPC_UNAVAILABLE,
+		    sv->wr.last.kind != ERR_NONE
 			? sv->wr.last.text
 			: "replication has not started");
 	else if (sv->phase == RUNNING && sessions_place(&sv->sessions))
@@ -348,8 +349,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 		return -1;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
-		log_info("server.listening", "listening on %s",
-		    sv->bound.text);
+		log_info("server.listening", "listening on %s", sv->bound.text);
 	}
 	serve_streams(sv, now);
 	write_clients(sv);
@@ -409,8 +409,9 @@ server_run(const struct server_config *config, struct err *err)
 		rc = run(&sv, &during_poll, err);
 	}
 	if (rc == 0)
-		log_info("server.stopped", "stopped, confirmed up to " LSN_FMT
-		    ", %" PRIu64 " events of %" PRIu64 " transactions",
+		log_info("server.stopped",
+		    "stopped, confirmed up to " LSN_FMT ", %" PRIu64
+		    " events of %" PRIu64 " transactions",
 		    LSN_ARG(sv.wr.reported), sv.publish.events,
 		    sv.publish.transactions);
 	server_free(&sv);

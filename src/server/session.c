@@ -69,7 +69,8 @@ detach(struct session *s)
 		    live ? &s->member : NULL);
 	quorum_leave(l->quorum, &s->member);
 	set_state(s, SESSION_GONE);
-	log_info("session.closed", "stream%s%s closed: %" PRIu64
+	log_info("session.closed",
+	    "stream%s%s closed: %" PRIu64
 	    " events sent, acknowledged up to " LSN_FMT ", %u left",
 	    s->consumer != NULL ? " of " : "",
 	    s->consumer != NULL ? s->consumer->name : "", s->sent,
@@ -124,8 +125,10 @@ take_name(struct session *s, const char *name)
 		return;
 	}
 	if (c->stream != NULL)
-		session_end(c->stream, GRPC_ABORTED, "replaced by a newer "
-		    "stream of the consumer \"%.100s\"", name);
+		session_end(c->stream, GRPC_ABORTED,
+		    "replaced by a newer "
+		    "stream of the consumer \"%.100s\"",
+		    name);
 	s->consumer = c;
 	consumer_claim(l->consumers, c, s);
 }
@@ -192,9 +195,11 @@ begin(struct session *s, struct client_message *m)
 	m->start.tables = 0;
 	if (*s->start.system_identifier != '\0' &&
 	    strcmp(s->start.system_identifier, id) != 0) {
-		session_end(s, GRPC_FAILED_PRECONDITION, "the server's system "
+		session_end(s, GRPC_FAILED_PRECONDITION,
+		    "the server's system "
 		    "identifier is %s, not %s: positions of another cluster "
-		    "mean nothing here", id, s->start.system_identifier);
+		    "mean nothing here",
+		    id, s->start.system_identifier);
 		return;
 	}
 	s->walk.marks = true;
@@ -231,8 +236,9 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	if (s == NULL || s->state == SESSION_GONE)
 		return;
 	if (proto_get_client(p, n, &m, &err) == -1) {
-		session_end(s, err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
-						     : GRPC_INTERNAL,
+		session_end(s,
+		    err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
+					  : GRPC_INTERNAL,
 		    "%s", err.text);
 		return;
 	}
@@ -285,10 +291,11 @@ refused(struct session *s, lsn_t asked, lsn_t oldest)
 {
 	if (!s->start.exact || asked == 0 || asked >= oldest)
 		return false;
-	session_end(s, GRPC_OUT_OF_RANGE, "the oldest position that can be "
+	session_end(s, GRPC_OUT_OF_RANGE,
+	    "the oldest position that can be "
 	    "started from is " LSN_FMT "; changes from " LSN_FMT " on were "
-	    "confirmed without this consumer", LSN_ARG(oldest),
-	    LSN_ARG(asked));
+	    "confirmed without this consumer",
+	    LSN_ARG(oldest), LSN_ARG(asked));
 	return true;
 }
 
@@ -307,8 +314,9 @@ put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 	h2_respond(s->stream);
 	if (s->subscribe)
 		feeder_started(s, start_lsn);
-	log_info("session.opened", "stream%s%s opened at " LSN_FMT
-	    ", %u attached", s->consumer != NULL ? " of " : "",
+	log_info("session.opened",
+	    "stream%s%s opened at " LSN_FMT ", %u attached",
+	    s->consumer != NULL ? " of " : "",
 	    s->consumer != NULL ? s->consumer->name : "", LSN_ARG(start_lsn),
 	    l->attached);
 	if (s->early_ack != 0)
@@ -335,8 +343,8 @@ static bool
 place(struct session *s)
 {
 	const struct session_list *l = s->list;
-	lsn_t asked = asked_lsn(s), start = lsn_max(asked,
-	    l->quorum->confirmed);
+	lsn_t asked = asked_lsn(s),
+	      start = lsn_max(asked, l->quorum->confirmed);
 	uint64_t cursor;
 
 	if (l->wr->config->temporary)
@@ -375,8 +383,9 @@ warn_unacked(struct session *s)
 	if (l->now - s->warned_at < WARN_INTERVAL)
 		return;
 	s->warned_at = l->now;
-	log_warn("session.unacked", "a stream%s%s has acknowledged only up to "
-	    LSN_FMT " of " LSN_FMT ": PostgreSQL keeps its WAL since then",
+	log_warn("session.unacked",
+	    "a stream%s%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
+	    ": PostgreSQL keeps its WAL since then",
 	    s->consumer != NULL ? " of " : "",
 	    s->consumer != NULL ? s->consumer->name : "",
 	    LSN_ARG(quorum_position(&s->member)), LSN_ARG(s->member.sent));
@@ -421,8 +430,7 @@ is_stuck(const struct session *s)
 {
 	const struct session_list *l = s->list;
 	bool others = l->attached > (s->state == SESSION_LIVE);
-	int64_t since = s->moved_at > l->paused_at ? s->moved_at
-						   : l->paused_at;
+	int64_t since = s->moved_at > l->paused_at ? s->moved_at : l->paused_at;
 
 	return l->slow_timeout_us > 0 && l->paused_at != 0 && others &&
 	    needs_ring(s) && feeder_low(s) < l->ring->next &&
@@ -433,8 +441,10 @@ is_stuck(const struct session *s)
 static void
 drop_stuck(struct session *s)
 {
-	log_warn("session.slow", "a stream%s%s took nothing for %d s and held "
-	    "others up: ended", s->consumer != NULL ? " of " : "",
+	log_warn("session.slow",
+	    "a stream%s%s took nothing for %d s and held "
+	    "others up: ended",
+	    s->consumer != NULL ? " of " : "",
 	    s->consumer != NULL ? s->consumer->name : "",
 	    (int)(s->list->slow_timeout_us / 1000000));
 	s->in_event = false;
@@ -493,7 +503,8 @@ sessions_settled(const struct session_list *l)
 	struct session *s;
 
 	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_LIVE && (!feeder_at_end(s) ||
+		if (s->state == SESSION_LIVE &&
+		    (!feeder_at_end(s) ||
 			(s->member.votes && !quorum_idle(&s->member))))
 			return false;
 	return true;

@@ -33,9 +33,9 @@ struct session {
 	struct session_list *list;
 	int64_t since_at; /* opened; monotonic us, as all below */
 	bool subscribe;
-	struct start start;	   /* Subscribe: what the client asked for */
+	struct start start;        /* Subscribe: what the client asked for */
 	struct consumer *consumer; /* NULL: it has no name */
-	lsn_t early_ack;	   /* came while WAITING; 0 none */
+	lsn_t early_ack;           /* came while WAITING; 0 none */
 	struct quorum_member member;
 
 	/* LIVE: */
@@ -44,7 +44,7 @@ struct session {
 	 * the rest of the event below the walk's cursor. */
 	struct buf out;
 	bool in_event;
-	size_t offset;	     /* bytes of the event that have been sent */
+	size_t offset;       /* bytes of the event that have been sent */
 	uint32_t batch_left; /* items of the batch being sent */
 	int64_t progress_at; /* the next progress is due */
 	int64_t moved_at;    /* something was taken */
@@ -56,18 +56,18 @@ struct session {
 /* All sessions, and what they share. */
 struct session_list {
 	struct session *first;
-	unsigned count;	   /* all of them */
+	unsigned count;    /* all of them */
 	unsigned attached; /* WAITING and LIVE: somebody to stream for */
 	struct ring *ring;
 	struct quorum *quorum;
 	struct consumers *consumers;
 	const struct walreceiver *wr;
-	bool draining;		 /* shutting down: no new session */
+	bool draining;           /* shutting down: no new session */
 	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
 				    holds others up, is ended; 0: never */
-	int64_t paused_at;	 /* since when the ring has had no room; 0 */
-	int64_t now;		 /* of this turn of the loop */
-	int64_t next_at;	 /* when sessions_update is due again */
+	int64_t paused_at;       /* since when the ring has had no room; 0 */
+	int64_t now;             /* of this turn of the loop */
+	int64_t next_at;         /* when sessions_update is due again */
 	struct buf scratch;
 };
 
@@ -98,8 +98,8 @@ void sessions_forget(struct session_list *l);
 
 /* Ends every session, or only those in place: who is still waiting has lost
  * nothing. */
-void sessions_end(struct session_list *l, bool waiting_too,
-    enum grpc_code code, const char *why);
+void sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
+    const char *why);
 /* Ends those that have been waiting since before `before`. */
 void sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);

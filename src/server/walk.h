@@ -19,22 +19,22 @@ struct walk {
 	struct filter filter;
 	uint8_t *verdict;  /* by table number: 0 not asked yet, 1 yes, 2 no */
 	uint32_t verdicts; /* how many */
-	bool marks;	   /* begin and commit are wanted */
+	bool marks;        /* begin and commit are wanted */
 
 	uint64_t cursor;      /* the entry to look at next */
 	lsn_t start_lsn;      /* transactions that commit before are skipped */
 	struct ring_pos last; /* everything up to here has gone by */
-	uint32_t epoch;	      /* of the ring, that last is of */
+	uint32_t epoch;       /* of the ring, that last is of */
 
 	struct event_txn txn; /* of the entry at cursor, once settled */
-	bool begun;	      /* its begin was handed out */
-	uint32_t count;	      /* its events that were */
+	bool begun;           /* its begin was handed out */
+	uint32_t count;       /* its events that were */
 };
 
 enum walk_kind { WALK_END, WALK_BEGIN, WALK_EVENT, WALK_COMMIT };
 
-void walk_init(struct walk *w, const struct ring *ring,
-    const struct names *names);
+void
+walk_init(struct walk *w, const struct ring *ring, const struct names *names);
 void walk_free(struct walk *w);
 /* Starts at an entry of the ring. */
 void walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn);

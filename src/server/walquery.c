@@ -38,13 +38,16 @@ row_identify(struct walreceiver *wr, const struct wire_row *row,
 	if (*wr->system_identifier == '\0')
 		memcpy(wr->system_identifier, id, sizeof(id));
 	if (strcmp(wr->system_identifier, id) != 0)
-		return err_set(err, ERR_LOST, "this is another cluster: its "
+		return err_set(err, ERR_LOST,
+		    "this is another cluster: its "
 		    "system identifier is %s, not %s. Restart walstream to "
-		    "stream from it", id, wr->system_identifier);
+		    "stream from it",
+		    id, wr->system_identifier);
 	if (wr->timeline != 0 && wr->timeline != tli) {
-		log_warn("pg.timeline", "the server is on timeline %u now, not "
-		    "%u: positions are taken from the slot", tli,
-		    wr->timeline);
+		log_warn("pg.timeline",
+		    "the server is on timeline %u now, not "
+		    "%u: positions are taken from the slot",
+		    tli, wr->timeline);
 		wr->new_timeline = wr->rewind = true;
 	}
 	wr->timeline = tli;
@@ -63,7 +66,8 @@ static void
 ask_settings(const struct walreceiver *wr, struct buf *sql)
 {
 	(void)wr;
-	buf_put_str(sql, "SELECT pg_catalog.current_setting('wal_level'), "
+	buf_put_str(sql,
+	    "SELECT pg_catalog.current_setting('wal_level'), "
 	    "pg_catalog.current_setting('server_version_num'), setting "
 	    "FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'");
 }
@@ -80,10 +84,13 @@ row_settings(struct walreceiver *wr, const struct wire_row *row,
 	wire_row_text(row, 2, timeout, sizeof(timeout));
 	wr->version = atoi(version);
 	if (wr->version < 140000)
-		return err_set(err, ERR_CONFIG, "the server's version is %d; "
-		    "walstream needs PostgreSQL 14 or later", wr->version);
+		return err_set(err, ERR_CONFIG,
+		    "the server's version is %d; "
+		    "walstream needs PostgreSQL 14 or later",
+		    wr->version);
 	if (strcmp(wal_level, "logical") != 0)
-		return err_set(err, ERR_CONFIG, "the server has wal_level=%s; "
+		return err_set(err, ERR_CONFIG,
+		    "the server has wal_level=%s; "
 		    "set wal_level=logical in postgresql.conf and restart it",
 		    wal_level);
 	third = MS(atoll(timeout)) / 3;
@@ -103,7 +110,8 @@ done_settings(struct walreceiver *wr, struct err *err)
 static void
 ask_publication(const struct walreceiver *wr, struct buf *sql)
 {
-	buf_put_str(sql, "SELECT 1 FROM pg_catalog.pg_publication "
+	buf_put_str(sql,
+	    "SELECT 1 FROM pg_catalog.pg_publication "
 	    "WHERE pubname = ");
 	repl_quote_literal(sql, wr->config->publication);
 }
@@ -122,7 +130,8 @@ static int
 done_publication(struct walreceiver *wr, struct err *err)
 {
 	if (!wr->found)
-		return err_set(err, ERR_CONFIG, "publication \"%s\" does not "
+		return err_set(err, ERR_CONFIG,
+		    "publication \"%s\" does not "
 		    "exist in database \"%s\"; make it with CREATE PUBLICATION",
 		    wr->config->publication, wr->config->conninfo->dbname);
 	return WR_SLOT;
@@ -131,7 +140,8 @@ done_publication(struct walreceiver *wr, struct err *err)
 static void
 ask_slot(const struct walreceiver *wr, struct buf *sql)
 {
-	buf_put_str(sql, "SELECT slot_type, plugin, database, "
+	buf_put_str(sql,
+	    "SELECT slot_type, plugin, database, "
 	    "database = pg_catalog.current_database(), temporary, active_pid, "
 	    "confirmed_flush_lsn, wal_status "
 	    "FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
@@ -154,28 +164,36 @@ check_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 	wire_row_text(row, 5, pid, sizeof(pid));
 	wire_row_text(row, 7, wal_status, sizeof(wal_status));
 	if (strcmp(type, "logical") != 0)
-		return err_set(err, ERR_CONFIG, "slot \"%s\" is a %s slot; "
-		    "walstream needs a logical one: choose another name", slot,
-		    type);
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" is a %s slot; "
+		    "walstream needs a logical one: choose another name",
+		    slot, type);
 	if (strcmp(plugin, "pgoutput") != 0)
-		return err_set(err, ERR_CONFIG, "slot \"%s\" uses the output "
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" uses the output "
 		    "plugin %s; walstream needs pgoutput: choose another name",
 		    slot, plugin);
 	if (*here != 't')
-		return err_set(err, ERR_CONFIG, "slot \"%s\" belongs to "
-		    "database \"%s\": choose another name", slot, database);
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" belongs to "
+		    "database \"%s\": choose another name",
+		    slot, database);
 	if (*temporary == 't')
 		return err_set(err, wr->was_ready ? ERR_IO : ERR_CONFIG,
 		    "slot \"%s\" is a temporary slot of the session with PID "
-		    "%s: choose another name", slot, pid);
+		    "%s: choose another name",
+		    slot, pid);
 	if (wr->config->temporary)
-		return err_set(err, ERR_CONFIG, "slot \"%s\" is a permanent "
-		    "slot; use --temporary false, or another name", slot);
-	if (strcmp(wal_status, "lost") == 0)
-		return err_set(err, ERR_LOST, "slot \"%s\" is invalid: the "
-		    "server has removed WAL it needed. Drop it (walstream "
-		    "delete %s), copy the tables anew, and start again", slot,
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" is a permanent "
+		    "slot; use --temporary false, or another name",
 		    slot);
+	if (strcmp(wal_status, "lost") == 0)
+		return err_set(err, ERR_LOST,
+		    "slot \"%s\" is invalid: the "
+		    "server has removed WAL it needed. Drop it (walstream "
+		    "delete %s), copy the tables anew, and start again",
+		    slot, slot);
 	return 0;
 }
 
@@ -188,8 +206,10 @@ row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 		return -1;
 	wire_row_text(row, 6, lsn, sizeof(lsn));
 	if (lsn_parse(lsn, &wr->slot_confirmed) == -1)
-		return err_set(err, ERR_CONFIG, "slot \"%s\" is still being "
-		    "created, or has no position", wr->config->slot);
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" is still being "
+		    "created, or has no position",
+		    wr->config->slot);
 	wr->found = true;
 	return 0;
 }
@@ -200,13 +220,16 @@ done_slot(struct walreceiver *wr, struct err *err)
 	struct quorum *q = wr->quorum;
 
 	if (!wr->found && wr->was_ready && !wr->config->temporary)
-		return err_set(err, ERR_LOST, "slot \"%s\" has vanished: "
+		return err_set(err, ERR_LOST,
+		    "slot \"%s\" has vanished: "
 		    "changes since " LSN_FMT " may be lost. It is not made "
 		    "anew by itself: restart walstream to do so",
 		    wr->config->slot, LSN_ARG(q->confirmed));
 	if (!wr->found && !wr->config->temporary && !wr->config->create_slot)
-		return err_set(err, ERR_CONFIG, "slot \"%s\" does not exist; "
-		    "make it with walstream create", wr->config->slot);
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" does not exist; "
+		    "make it with walstream create",
+		    wr->config->slot);
 	if (!wr->found)
 		return WR_CREATE;
 	if (wr->new_timeline) {
@@ -214,10 +237,12 @@ done_slot(struct walreceiver *wr, struct err *err)
 		return WR_READY;
 	}
 	if (wr->was_ready && wr->slot_confirmed > q->confirmed)
-		err_set(&wr->broken, ERR_LOST, "slot \"%s\" was moved from "
-		    LSN_FMT " to " LSN_FMT " by somebody else: changes between "
-		    "them were not delivered here", wr->config->slot,
-		    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
+		err_set(&wr->broken, ERR_LOST,
+		    "slot \"%s\" was moved from " LSN_FMT " to " LSN_FMT
+		    " by somebody else: changes between "
+		    "them were not delivered here",
+		    wr->config->slot, LSN_ARG(q->confirmed),
+		    LSN_ARG(wr->slot_confirmed));
 	wr->rewind |= wr->broken.kind != ERR_NONE;
 	/* After a crash PostgreSQL may remember less than it was told. */
 	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
@@ -227,8 +252,8 @@ done_slot(struct walreceiver *wr, struct err *err)
 static void
 ask_create(const struct walreceiver *wr, struct buf *sql)
 {
-	repl_create_slot(sql, wr->config->slot, wr->config->temporary,
-	    false, wr->version);
+	repl_create_slot(sql, wr->config->slot, wr->config->temporary, false,
+	    wr->version);
 }
 
 static int
@@ -248,8 +273,8 @@ done_create(struct walreceiver *wr, struct err *err)
 {
 	(void)err;
 	log_info("slot.created", "created %s slot \"%s\" at " LSN_FMT,
-	    wr->config->temporary ? "temporary" : "permanent",
-	    wr->config->slot, LSN_ARG(wr->slot_confirmed));
+	    wr->config->temporary ? "temporary" : "permanent", wr->config->slot,
+	    LSN_ARG(wr->slot_confirmed));
 	quorum_reset(wr->quorum, wr->slot_confirmed);
 	return WR_READY;
 }
@@ -279,8 +304,8 @@ static int
 done_copy(struct walreceiver *wr, struct err *err)
 {
 	(void)err;
-	log_info("replication.stopped", "replication stopped, confirmed "
-	    LSN_FMT, LSN_ARG(wr->reported));
+	log_info("replication.stopped",
+	    "replication stopped, confirmed " LSN_FMT, LSN_ARG(wr->reported));
 	return wr->config->temporary ? WR_DROP : WR_OFFLINE;
 }
 

@@ -110,8 +110,9 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_CONNECTING:
 		return wr->pg.deadline_at;
 	case WR_READY:
-		return wr->wanted ? now
-		    : wr->config->temporary ? wr->advance_at : INT64_MAX;
+		return wr->wanted           ? now
+		    : wr->config->temporary ? wr->advance_at
+					    : INT64_MAX;
 	case WR_STREAMING:
 		return wr->pending && may_read(wr) ? now : wr->status_at;
 	case WR_STOPPING:
@@ -179,10 +180,11 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	if (!wr->was_ready && !is_passing(err))
 		return -1;
 	log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
-	    "%s: %s; trying again in %d ms", state_names[wr->state],
-	    err->text, (int)(wait / 1000));
+	    "%s: %s; trying again in %d ms", state_names[wr->state], err->text,
+	    (int)(wait / 1000));
 	if (wr->was_ready && wr->config->temporary)
-		err_set(&wr->broken, ERR_LOST, "the temporary slot \"%s\" went "
+		err_set(&wr->broken, ERR_LOST,
+		    "the temporary slot \"%s\" went "
 		    "away with its connection: changes may be missing",
 		    wr->config->slot);
 	else if (err->kind == ERR_LOST || err->kind == ERR_CONFIG)
@@ -190,8 +192,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	if (wr->broken.kind != ERR_NONE)
 		wr->rewind = true; /* what is in the ring is past */
 	wr->retry_at = now + wait;
-	wr->backoff_us = wr->backoff_us * 2 < BACKOFF_MAX ? wr->backoff_us * 2
-							  : BACKOFF_MAX;
+	wr->backoff_us =
+	    wr->backoff_us * 2 < BACKOFF_MAX ? wr->backoff_us * 2 : BACKOFF_MAX;
 	set_state(wr, WR_OFFLINE);
 	return 0;
 }
@@ -219,8 +221,9 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->received = lsn;
 	wr->nagged_at = 0;
 	wr->last.kind = ERR_NONE;
-	log_info("replication.started", "streaming from slot \"%s\" at "
-	    LSN_FMT, wr->config->slot, LSN_ARG(lsn));
+	log_info("replication.started",
+	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
+	    LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
 	send_status(wr, now);
 }
@@ -238,10 +241,11 @@ check_nagging(struct walreceiver *wr, int64_t now, struct err *err)
 	else if (wr->nagged_at == 0)
 		wr->nagged_at = now;
 	else if (now - wr->nagged_at >= wr->config->shutdown_grace_us)
-		return err_set(err, ERR_IO, "the server is shutting down and "
-		    "waits for what is not acknowledged (" LSN_FMT " of "
-		    LSN_FMT "): let go", LSN_ARG(wr->reported),
-		    LSN_ARG(wr->received));
+		return err_set(err, ERR_IO,
+		    "the server is shutting down and "
+		    "waits for what is not acknowledged (" LSN_FMT
+		    " of " LSN_FMT "): let go",
+		    LSN_ARG(wr->reported), LSN_ARG(wr->received));
 	return 0;
 }
 
@@ -312,7 +316,8 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 		break;
 	case PQ_COPY_DONE:
 		if (wr->state == WR_STREAMING)
-			return err_set(err, ERR_IO, "the server ended the COPY");
+			return err_set(err, ERR_IO,
+			    "the server ended the COPY");
 		return 0;
 	case PQ_COMMAND_COMPLETE:
 	case PQ_ROW_DESCRIPTION:
@@ -382,9 +387,10 @@ static void
 on_ready(struct walreceiver *wr, int64_t now)
 {
 	if (!wr->was_ready)
-		log_info("pg.ready", "connected to PostgreSQL %d, system %s, "
-		    "slot \"%s\" confirmed up to " LSN_FMT, wr->version,
-		    wr->system_identifier, wr->config->slot,
+		log_info("pg.ready",
+		    "connected to PostgreSQL %d, system %s, "
+		    "slot \"%s\" confirmed up to " LSN_FMT,
+		    wr->version, wr->system_identifier, wr->config->slot,
 		    LSN_ARG(wr->quorum->confirmed));
 	wr->was_ready = true;
 	if (wr->advance_at == 0)
@@ -488,7 +494,8 @@ walreceiver_close(struct walreceiver *wr, int64_t now)
 int
 walreceiver_let_go(struct walreceiver *wr, int64_t now, struct err *err)
 {
-	err_set(err, ERR_IO, "the server is shutting down, and clients have no "
+	err_set(err, ERR_IO,
+	    "the server is shutting down, and clients have no "
 	    "room for what it still sends: let go");
 	return fail(wr, now, err);
 }

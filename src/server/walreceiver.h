@@ -27,21 +27,21 @@
  * A connection serves one COPY only (see walquery.c), so every rewind, and
  * every leave of the last client, ends with a new connection.
  */
-#define WALRECEIVER_STATES(X)                                                 \
-	X(WR_OFFLINE, "offline")                                              \
-	X(WR_CONNECTING, "connecting")                                        \
-	X(WR_IDENTIFY, "identifying the system")                              \
-	X(WR_SETTINGS, "reading settings")                                    \
-	X(WR_PUBLICATION, "looking for the publication")                      \
-	X(WR_SLOT, "looking for the slot")                                    \
-	X(WR_CREATE, "creating the slot")                                     \
-	X(WR_READY, "ready")                                                  \
-	X(WR_LOCATE, "asking for the present position")                       \
-	X(WR_START, "starting replication")                                   \
-	X(WR_STREAMING, "streaming")                                          \
-	X(WR_STOPPING, "stopping replication")                                \
-	X(WR_DROP, "dropping the slot")                                       \
-	X(WR_ADVANCE, "advancing the slot")                                   \
+#define WALRECEIVER_STATES(X)                            \
+	X(WR_OFFLINE, "offline")                         \
+	X(WR_CONNECTING, "connecting")                   \
+	X(WR_IDENTIFY, "identifying the system")         \
+	X(WR_SETTINGS, "reading settings")               \
+	X(WR_PUBLICATION, "looking for the publication") \
+	X(WR_SLOT, "looking for the slot")               \
+	X(WR_CREATE, "creating the slot")                \
+	X(WR_READY, "ready")                             \
+	X(WR_LOCATE, "asking for the present position")  \
+	X(WR_START, "starting replication")              \
+	X(WR_STREAMING, "streaming")                     \
+	X(WR_STOPPING, "stopping replication")           \
+	X(WR_DROP, "dropping the slot")                  \
+	X(WR_ADVANCE, "advancing the slot")              \
 	X(WR_CLOSED, "closed")
 
 enum walreceiver_state {
@@ -55,7 +55,7 @@ struct walreceiver_config {
 	const struct conninfo *conninfo;
 	const char *slot, *publication;
 	bool temporary;
-	bool create_slot;	   /* on the first connect, if it is missing */
+	bool create_slot;          /* on the first connect, if it is missing */
 	int64_t shutdown_grace_us; /* how long a server that is shutting down
 				      may wait for what is not confirmed */
 };
@@ -67,12 +67,12 @@ struct walreceiver {
 	enum walreceiver_state state;
 	struct pgconn pg;
 
-	bool wanted;	/* somebody is attached */
-	bool rewind;	/* the next START begins a segment of its own */
+	bool wanted;    /* somebody is attached */
+	bool rewind;    /* the next START begins a segment of its own */
 	bool finishing; /* read no further than the open transaction's end */
-	bool closing;	/* no more START; close once stopped */
+	bool closing;   /* no more START; close once stopped */
 	bool was_ready; /* the first connect succeeded */
-	bool pending;	/* messages are here that there was no room for */
+	bool pending;   /* messages are here that there was no room for */
 
 	int64_t retry_at;   /* OFFLINE: when to try again */
 	int64_t backoff_us; /* the next wait */
@@ -83,12 +83,12 @@ struct walreceiver {
 	uint32_t timeline;
 	bool new_timeline; /* positions are of another one; whoever forgets
 			      them resets this */
-	int version;		    /* server_version_num */
+	int version;       /* server_version_num */
 	int64_t status_interval_us; /* between unasked status updates */
-	int64_t status_at;	    /* the next one is due */
+	int64_t status_at;          /* the next one is due */
 	int64_t status_sent_at;
-	lsn_t received; /* reported as written */
-	lsn_t reported; /* as flushed */
+	lsn_t received;    /* reported as written */
+	lsn_t reported;    /* as flushed */
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 
 	bool found; /* the query of this state returned a row */
