@@ -5,20 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define MAX_STREAMS 100
-#define MAX_HEADER_BYTES 8192 /* as the gRPC specification suggests */
-#define MAX_PATH 256
 #define CLIENT_WINDOW (4 * 1024 * 1024)
-
-/* What the request headers have said so far. */
-struct h2_request {
-	char path[MAX_PATH];
-	char consumer[MAX_PATH];
-	size_t bytes; /* of the header list, as SETTINGS counts them */
-	bool post, grpc;
-};
 
 struct h2 {
 	nghttp2_session *ng;
@@ -187,50 +176,6 @@ end_http(struct h2_stream *s, const char *status)
 	nghttp2_submit_response(s->h2->ng, s->id, headers, 2, NULL);
 }
 
-static bool
-is_grpc_content_type(const char *value, size_t n)
-{
-	static const char base[] = "application/grpc";
-	size_t len = sizeof(base) - 1;
-
-	if (n < len || strncasecmp(value, base, len) != 0)
-		return false;
-	if (n == len || value[len] == ';')
-		return true;
-	return value[len] == '+' && n - len >= 6 &&
-	    strncasecmp(value + len, "+proto", 6) == 0 &&
-	    (n - len == 6 || value[len + 6] == ';');
-}
-
-static bool
-is(const uint8_t *p, size_t n, const char *s)
-{
-	return n == strlen(s) && memcmp(p, s, n) == 0;
-}
-
-static void
-request_header(struct h2_stream *s, const uint8_t *name, size_t name_len,
-    const uint8_t *value, size_t n)
-{
-	struct h2_request *q = s->request;
-
-	q->bytes += name_len + n + 32;
-	if (is(name, name_len, ":path") && n < sizeof(q->path)) {
-		memcpy(q->path, value, n);
-		q->path[n] = '\0';
-	} else if (is(name, name_len, ":method")) {
-		q->post = is(value, n, "POST");
-	} else if (is(name, name_len, "content-type")) {
-		q->grpc = is_grpc_content_type((const char *)value, n);
-	} else if (is(name, name_len, "walstream-consumer") &&
-	    n < sizeof(q->consumer)) {
-		memcpy(q->consumer, value, n);
-		q->consumer[n] = '\0';
-	} else if (is(name, name_len, "grpc-encoding")) {
-		s->in.encoded = !is(value, n, "identity");
-	}
-}
-
 static void
 response_header(struct h2_stream *s, const uint8_t *name, size_t name_len,
     const uint8_t *value, size_t n)
@@ -238,12 +183,12 @@ response_header(struct h2_stream *s, const uint8_t *name, size_t name_len,
 	char text[16];
 
 	snprintf(text, sizeof(text), "%.*s", (int)(n < 15 ? n : 15), value);
-	if (is(name, name_len, ":status")) {
+	if (request_is(name, name_len, ":status")) {
 		s->http_status = atoi(text);
-	} else if (is(name, name_len, "grpc-status")) {
+	} else if (request_is(name, name_len, "grpc-status")) {
 		s->code = (enum grpc_code)atoi(text);
 		s->has_status = true;
-	} else if (is(name, name_len, "grpc-message")) {
+	} else if (request_is(name, name_len, "grpc-message")) {
 		grpc_message_decode(s->message, sizeof(s->message),
 		    (const char *)value, n);
 	}
@@ -264,22 +209,21 @@ find_method(const struct h2 *h, const char *path)
 static void
 dispatch(struct h2_stream *s)
 {
-	struct h2_request *q = s->request;
+	struct request *q = s->request;
 	const struct h2_method *m = find_method(s->h2, q->path);
-	bool encoded = s->in.encoded;
 
 	if (!q->post)
 		end_http(s, "405");
 	else if (!q->grpc)
 		end_http(s, "415");
-	else if (q->bytes > MAX_HEADER_BYTES)
+	else if (q->bytes > REQUEST_MAX_BYTES)
 		h2_end(s, GRPC_RESOURCE_EXHAUSTED,
-		    "request headers exceed %d bytes", MAX_HEADER_BYTES);
+		    "request headers exceed %d bytes", REQUEST_MAX_BYTES);
 	else if (m == NULL)
 		h2_end(s, GRPC_UNIMPLEMENTED, "unknown method %s", q->path);
 	if (!s->ending) {
 		stream_attach(s, m->handler);
-		s->in.encoded = encoded;
+		s->in.encoded = q->encoded;
 		m->handler->open(s, s->h2->arg);
 	}
 	free(q);
@@ -329,7 +273,7 @@ on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name,
 	if (h->methods == NULL)
 		response_header(s, name, name_len, value, n);
 	else if (s->request != NULL)
-		request_header(s, name, name_len, value, n);
+		request_header(s->request, name, name_len, value, n);
 	return 0;
 }
 
@@ -455,7 +399,7 @@ start(struct h2 *h, nghttp2_session_callbacks *cb)
 {
 	static const nghttp2_settings_entry server[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_STREAMS },
-		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_BYTES },
+		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_MAX_BYTES },
 	};
 	static const nghttp2_settings_entry client[] = {
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },

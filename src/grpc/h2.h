@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "grpc/frame.h"
+#include "grpc/request.h"
 #include "grpc/status.h"
 
 /*
@@ -33,8 +34,8 @@ struct h2_stream {
 	bool responded;   /* server: response headers are submitted */
 	const struct h2_handler *handler;
 	struct frame in;
-	struct h2_request *request; /* server: until the headers are complete */
-	enum grpc_code code;        /* of the trailers, sent or received */
+	struct request *request; /* server: until the headers are complete */
+	enum grpc_code code;     /* of the trailers, sent or received */
 	char message[512];
 	int http_status; /* client: of the response, 0 until it came */
 	bool has_status; /* client: grpc-status was received */

@@ -1,0 +1,51 @@
+#include "grpc/request.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool
+is_grpc_content_type(const char *value, size_t n)
+{
+	static const char base[] = "application/grpc";
+	size_t len = sizeof(base) - 1;
+
+	if (n < len || strncasecmp(value, base, len) != 0)
+		return false;
+	if (n == len || value[len] == ';')
+		return true;
+	return value[len] == '+' && n - len >= 6 &&
+	    strncasecmp(value + len, "+proto", 6) == 0 &&
+	    (n - len == 6 || value[len + 6] == ';');
+}
+
+bool
+request_is(const uint8_t *p, size_t len, const char *s)
+{
+	return len == strlen(s) && memcmp(p, s, len) == 0;
+}
+
+static void
+copy(char to[REQUEST_MAX_VALUE + 1], const uint8_t *value, size_t len)
+{
+	if (len > REQUEST_MAX_VALUE)
+		len = 0;
+	memcpy(to, value, len);
+	to[len] = '\0';
+}
+
+void
+request_header(struct request *q, const uint8_t *name, size_t name_len,
+    const uint8_t *value, size_t len)
+{
+	q->bytes += name_len + len + 32;
+	if (request_is(name, name_len, ":path"))
+		copy(q->path, value, len);
+	else if (request_is(name, name_len, ":method"))
+		q->post = request_is(value, len, "POST");
+	else if (request_is(name, name_len, "content-type"))
+		q->grpc = is_grpc_content_type((const char *)value, len);
+	else if (request_is(name, name_len, "walstream-consumer"))
+		copy(q->consumer, value, len);
+	else if (request_is(name, name_len, "grpc-encoding"))
+		q->encoded = !request_is(value, len, "identity");
+}
