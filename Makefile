@@ -70,7 +70,7 @@ install: $(OUT)/walstream
 # The two commands that do everything on a fresh machine.
 demo:
 	@tests/tools/deps demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s --no-print-directory all
 	@WALSTREAM=$(OUT)/walstream KEEP=$(KEEP) tests/tools/demo
 
 check:

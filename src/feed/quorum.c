@@ -37,6 +37,13 @@ quorum_leave(struct quorum *q, struct quorum_member *m)
 }
 
 void
+quorum_observe(struct quorum *q, struct quorum_member *m)
+{
+	quorum_confirm(q);
+	m->votes = false;
+}
+
+void
 quorum_sent(struct quorum_member *m, lsn_t pg_lsn)
 {
 	/* What was served until now stays this member's position. */

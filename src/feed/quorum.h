@@ -35,6 +35,9 @@ void quorum_join(struct quorum *q, struct quorum_member *m, lsn_t start_lsn);
  * that has not joined. */
 void quorum_leave(struct quorum *q, struct quorum_member *m);
 
+/* m votes no more; what it has acknowledged until now still counts. */
+void quorum_observe(struct quorum *q, struct quorum_member *m);
+
 /* An event with this pg_lsn has been sent to m. */
 void quorum_sent(struct quorum_member *m, lsn_t pg_lsn);
 /* Everything that commits before lsn has been sent to m, or is not for it. */

@@ -256,7 +256,7 @@ session_half_closed(struct h2_stream *stream)
 		session_end(s, GRPC_INVALID_ARGUMENT,
 		    "the first message must be start");
 	else if (s != NULL)
-		s->member.votes = false;
+		quorum_observe(s->list->quorum, &s->member);
 }
 
 const struct h2_handler session_handler = {

@@ -1,0 +1,196 @@
+#ifndef TESTS_PUBLISHED_H
+#define TESTS_PUBLISHED_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "grpc/frame.h"
+#include "pgo.h"
+#include "server/publish.h"
+
+/* For tests of publish: messages by name, and the ring as text. cmocka.h comes
+ * before. */
+
+#define XID 741
+#define AT INT64_C(5000000)
+#define MAX_EVENT 1000
+
+static struct ring ring;
+static struct publish p;
+static struct buf msg, text, hold;
+static struct err err;
+
+static inline int
+setup(void **state)
+{
+	(void)state;
+	buf_init(&msg, 65536);
+	buf_init(&text, 65536);
+	buf_init(&hold, 65536);
+	ring_init(&ring, (size_t)1 << 20);
+	memset(&err, 0, sizeof(err));
+	if (publish_init(&p, &ring, MAX_EVENT) == -1)
+		return -1;
+	publish_start(&p, 50, false);
+	return 0;
+}
+
+static inline int
+teardown(void **state)
+{
+	(void)state;
+	publish_free(&p);
+	ring_free(&ring);
+	buf_free(&hold);
+	buf_free(&text);
+	buf_free(&msg);
+	return 0;
+}
+
+static inline void
+show_mark(const struct ring_entry *e)
+{
+	struct event_txn txn;
+	bool commit = e->pos.seq == RING_COMMIT;
+
+	assert_int_equal(e->len, sizeof(txn));
+	memcpy(&txn, e->data, sizeof(txn));
+	assert_int_equal(txn.commit_lsn, e->pos.commit_lsn);
+	assert_int_equal(txn.end_lsn, commit ? e->pg_lsn : 0);
+	assert_int_equal(txn.xid, XID);
+	assert_int_equal(txn.commit_us, AT + CLOCK_PG_EPOCH_US);
+	buf_putf(&text, "%c%" PRIu64 "@%" PRIu64 "\n", commit ? 'C' : 'B',
+	    e->pos.commit_lsn, e->pg_lsn);
+}
+
+static inline void
+show_event(void *arg, const struct event *e)
+{
+	const struct ring_entry *entry = arg;
+	char name[64];
+
+	assert_int_equal(e->pg_lsn, entry->pg_lsn);
+	assert_int_equal(e->txn.commit_lsn, entry->pos.commit_lsn);
+	assert_int_equal(e->txn.xid, XID);
+	assert_int_equal(e->txn.commit_us, AT + CLOCK_PG_EPOCH_US);
+	assert_int_equal(e->seq, entry->pos.seq);
+	assert_int_equal(e->op, entry->tag.operation);
+	snprintf(name, sizeof(name), "%s.%s", e->schema, e->table);
+	assert_true(entry->tag.table < p.names.n);
+	assert_string_equal(p.names.name[entry->tag.table], name);
+	buf_putf(&text, "%" PRIu64 ".%u@%" PRIu64 " %s %s%s%.*s\n",
+	    entry->pos.commit_lsn, entry->pos.seq, entry->pg_lsn,
+	    event_op_name(e->op), name, e->json == NULL ? "" : " ",
+	    (int)e->json_len, e->json == NULL ? "" : e->json);
+}
+
+/*
+ * What is in the ring from an entry on, a line each:
+ *	B100@100
+ *	100.1@140 insert s.t {"id":1,"v":null}
+ *	C100@140
+ * that is a begin, event 1 of the transaction with C = 100, and a commit; the
+ * pg_lsn stands behind the '@'.
+ */
+static inline const char *
+shown(uint64_t from)
+{
+	struct ring_entry e;
+	uint8_t head[FRAME_HEAD];
+
+	buf_reset(&text);
+	for (uint64_t id = from; id < ring.next; id++) {
+		e = *ring_at(&ring, id);
+		if (e.pos.seq == RING_BEGIN || e.pos.seq == RING_COMMIT) {
+			show_mark(&e);
+			continue;
+		}
+		frame_head(head, e.len - FRAME_HEAD);
+		assert_memory_equal(e.data, head, FRAME_HEAD);
+		assert_int_equal(proto_get_events(e.data + FRAME_HEAD,
+				     e.len - FRAME_HEAD, &hold, show_event, &e,
+				     &err),
+		    0);
+	}
+	assert_false(text.failed);
+	return buf_cstr(&text);
+}
+
+/* A row {id, NULL} or {id, "x"} behind its mark. */
+static inline void
+put_row(char mark, const char *id, const char *v)
+{
+	const char *const row[] = { id, v };
+
+	pgo_put_row(&msg, mark, row, 2);
+}
+
+/*
+ * One pgoutput message. a and b, and what the text is:
+ *	R oid, name	B commit_lsn	C commit_lsn, end_lsn
+ *	I, U, D oid, id	T oid, oid
+ */
+struct step {
+	char type;
+	uint64_t a, b;
+	const char *text;
+};
+
+static inline void
+put_step(const struct step *s)
+{
+	static const struct pgo_attr attrs[] = { { true, "id", 23, -1 },
+		{ false, "v", 25, -1 } };
+	const struct pgo_relation rel = { (uint32_t)s->a, "s", s->text, 'd', 2,
+		attrs };
+	const uint32_t oids[] = { (uint32_t)s->a, (uint32_t)s->b };
+
+	if (s->type == 'R')
+		pgo_put_relation(&msg, &rel);
+	else if (s->type == 'B')
+		pgo_put_begin(&msg, s->a, AT, XID);
+	else if (s->type == 'C')
+		pgo_put_commit(&msg, s->a, s->b, AT);
+	else if (s->type == 'T')
+		pgo_put_truncate(&msg, 0, oids, 2);
+	else
+		pgo_put_change(&msg, s->type, oids[0]);
+	if (s->type == 'I' || s->type == 'U')
+		put_row('N', s->text, s->type == 'U' ? "x" : NULL);
+	else if (s->type == 'D')
+		put_row('K', s->text, NULL);
+}
+
+/* Gives publish what was built in msg. */
+static inline int
+give(void)
+{
+	int rc;
+
+	assert_false(msg.failed);
+	rc = publish_message(&p, msg.data, msg.len, &err);
+	buf_reset(&msg);
+	return rc;
+}
+
+static inline void
+take(const struct step *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		put_step(&s[i]);
+		if (give() != 0)
+			fail_msg("%c: %s", s[i].type, err.text);
+	}
+}
+
+/* TAKE({ 'R', 1, 0, "t" }, { 'B', 100, 0, NULL }): each must be taken. */
+#define TAKE(...)                                                         \
+	take((const struct step[]){ __VA_ARGS__ },                        \
+	    sizeof((const struct step[]){ __VA_ARGS__ }) /                \
+		sizeof(struct step))
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+#endif

@@ -1,0 +1,172 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "feed/consumer.h"
+
+/* Named consumers in the quorum: who is waited for, and from where a name goes
+ * on. */
+
+struct fixture {
+	struct quorum q;
+	struct consumers cs;
+	struct quorum_member a, b;
+	struct err err;
+};
+
+static void
+begin(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	quorum_init(&f->q);
+	consumers_init(&f->cs, &f->q);
+	quorum_reset(&f->q, 100);
+}
+
+static void
+end(struct fixture *f)
+{
+	quorum_leave(&f->q, &f->a);
+	quorum_leave(&f->q, &f->b);
+	consumers_free(&f->cs);
+	assert_null(f->q.members);
+}
+
+static void
+test_resume(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+
+	(void)state;
+	begin(&f);
+	c = consumers_get(&f.cs, "c");
+	assert_ptr_equal(consumers_get(&f.cs, "c"), c);
+	assert_int_equal(c->position, 0);
+	consumer_claim(&f.cs, c, &f);
+	quorum_join(&f.q, &f.a, 100);
+	consumer_placed(&f.cs, c);
+	quorum_sent(&f.a, 300);
+	assert_int_equal(quorum_ack(&f.a, 200, &f.err), 0);
+	consumer_release(&f.cs, c, &f.a);
+	assert_null(c->stream);
+	assert_int_equal(c->position, 200);
+	end(&f);
+}
+
+/* Between a stream's claim and its place, its position stays unconfirmed. */
+static void
+test_claim_holds(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+
+	(void)state;
+	begin(&f);
+	c = consumers_get(&f.cs, "c");
+	c->position = 150;
+	consumer_claim(&f.cs, c, &f);
+	quorum_join(&f.q, &f.b, 100);
+	quorum_served(&f.b, 900);
+	assert_int_equal(quorum_confirm(&f.q), 150);
+	quorum_join(&f.q, &f.a, 150);
+	consumer_placed(&f.cs, c);
+	assert_int_equal(quorum_confirm(&f.q), 150);
+	quorum_served(&f.a, 500);
+	assert_int_equal(quorum_confirm(&f.q), 500);
+	end(&f);
+}
+
+static void
+test_required(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(consumers_require(&f.cs, "c"), 0);
+	c = consumers_get(&f.cs, "c");
+	quorum_join(&f.q, &f.b, 100);
+	quorum_served(&f.b, 900);
+	assert_int_equal(quorum_confirm(&f.q), 100);
+	consumer_claim(&f.cs, c, &f);
+	quorum_join(&f.q, &f.a, 100);
+	consumer_placed(&f.cs, c);
+	quorum_served(&f.a, 400);
+	assert_int_equal(quorum_confirm(&f.q), 400);
+	consumer_release(&f.cs, c, &f.a);
+	quorum_leave(&f.q, &f.a);
+	assert_int_equal(quorum_confirm(&f.q), 400);
+	quorum_served(&f.b, 1000);
+	assert_int_equal(quorum_confirm(&f.q), 400);
+	end(&f);
+}
+
+static void
+test_forget(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(consumers_require(&f.cs, "r"), 0);
+	c = consumers_get(&f.cs, "c");
+	c->position = 700;
+	consumers_get(&f.cs, "r")->position = 700;
+	consumers_forget(&f.cs);
+	assert_int_equal(c->position, 0);
+	assert_int_equal(consumers_get(&f.cs, "r")->position, 0);
+	quorum_join(&f.q, &f.b, 100);
+	quorum_served(&f.b, 900);
+	assert_int_equal(quorum_confirm(&f.q), 100); /* r is still required */
+	end(&f);
+}
+
+/* The oldest name that nobody uses makes room; used and required ones stay. */
+static void
+test_limit(void **state)
+{
+	struct fixture f;
+	struct consumer *used;
+	char name[16];
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(consumers_require(&f.cs, "required"), 0);
+	used = consumers_get(&f.cs, "used");
+	used->stream = &f;
+	consumers_get(&f.cs, "first")->position = 5;
+	for (int i = 0; i < CONSUMER_MAX - 3; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_non_null(consumers_get(&f.cs, name));
+	}
+	assert_int_equal(f.cs.n, CONSUMER_MAX);
+	assert_non_null(consumers_get(&f.cs, "more"));
+	assert_int_equal(f.cs.n, CONSUMER_MAX);
+	assert_ptr_equal(consumers_get(&f.cs, "used"), used);
+	assert_true(consumers_get(&f.cs, "required")->required);
+	assert_int_equal(consumers_get(&f.cs, "first")->position, 0);
+	end(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_claim_holds),
+		cmocka_unit_test(test_required),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_limit),
+	};
+
+	return cmocka_run_group_tests_name("consumer", tests, NULL, NULL);
+}

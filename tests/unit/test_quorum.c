@@ -1,0 +1,516 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "feed/quorum.h"
+#include "rnd.h"
+
+static struct quorum q;
+static struct quorum_member a, b, c;
+static struct err err;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	quorum_init(&q);
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	memset(&c, 0, sizeof(c));
+	memset(&err, 0, sizeof(err));
+	return 0;
+}
+
+static void
+ack(struct quorum_member *m, lsn_t lsn)
+{
+	assert_int_equal(quorum_ack(m, lsn, &err), 0);
+}
+
+/* Where m stands, and whether it owes an ack. */
+static void
+assert_stands(const struct quorum_member *m, lsn_t position, bool idle)
+{
+	assert_int_equal(quorum_position(m), position);
+	assert_int_equal(quorum_idle(m), idle);
+}
+
+static void
+assert_confirmed(lsn_t lsn)
+{
+	assert_int_equal(quorum_confirm(&q), lsn);
+	assert_int_equal(q.confirmed, lsn);
+}
+
+static void
+test_empty_confirms_nothing(void **state)
+{
+	(void)state;
+	assert_confirmed(0);
+	quorum_reset(&q, 100);
+	assert_confirmed(100);
+	quorum_join(&q, &a, 300);
+	quorum_leave(&q, &a);
+	assert_confirmed(300);
+	quorum_reset(&q, 50);
+	assert_confirmed(50);
+}
+
+static void
+test_join(void **state)
+{
+	(void)state;
+	quorum_reset(&q, 100);
+	quorum_join(&q, &a, 100);
+	assert_true(a.votes);
+	assert_stands(&a, 100, true);
+	assert_confirmed(100);
+	/* A member whose memory held something before starts over. */
+	quorum_sent(&a, 500);
+	ack(&a, 500);
+	quorum_leave(&q, &a);
+	a.votes = false;
+	quorum_join(&q, &a, 510);
+	assert_true(a.votes);
+	assert_stands(&a, 510, true);
+}
+
+static void
+test_ack_is_cumulative(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	for (lsn_t lsn = 110; lsn <= 200; lsn += 10)
+		quorum_sent(&a, lsn);
+	assert_stands(&a, 100, false);
+	assert_confirmed(100);
+	ack(&a, 150);
+	assert_stands(&a, 150, false);
+	assert_confirmed(150);
+	ack(&a, 155); /* no event has it; what lies below it is done */
+	assert_stands(&a, 155, false);
+	ack(&a, 200);
+	assert_stands(&a, 200, true);
+	assert_confirmed(200);
+}
+
+static void
+test_ack_of_zero_or_lower(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_sent(&a, 200);
+	quorum_sent(&a, 300);
+	ack(&a, 0);
+	assert_stands(&a, 100, false);
+	ack(&a, 99);
+	assert_stands(&a, 100, false);
+	ack(&a, 200);
+	ack(&a, 200);
+	ack(&a, 199);
+	ack(&a, 1);
+	ack(&a, 0);
+	assert_stands(&a, 200, false);
+	assert_confirmed(200);
+	ack(&a, 300);
+	ack(&a, 200);
+	assert_stands(&a, 300, true);
+}
+
+static void
+assert_ack_refused(struct quorum_member *m, lsn_t lsn, const char *acked,
+    const char *sent)
+{
+	struct quorum_member before = *m;
+
+	assert_int_equal(quorum_ack(m, lsn, &err), -1);
+	assert_int_equal(err.kind, ERR_USAGE);
+	assert_non_null(strstr(err.text, acked));
+	assert_non_null(strstr(err.text, sent));
+	assert_memory_equal(m, &before, sizeof(before));
+}
+
+/* The error names both numbers, and nothing moves. */
+static void
+test_ack_above_sent(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 0x100);
+	assert_ack_refused(&a, 0x101, "0/101", "0/100");
+	quorum_sent(&a, UINT64_C(0x16b374d848));
+	assert_ack_refused(&a, UINT64_C(0x16b374d849), "16/B374D849",
+	    "16/B374D848");
+	assert_ack_refused(&a, UINT64_MAX, "FFFFFFFF/FFFFFFFF",
+	    "16/B374D848");
+	assert_stands(&a, 0x100, false);
+	assert_confirmed(0x100);
+	ack(&a, UINT64_C(0x16b374d848));
+	/* What was served was not sent. */
+	quorum_served(&a, UINT64_C(0x1700000000));
+	assert_ack_refused(&a, UINT64_C(0x16f0000000), "16/F0000000",
+	    "16/B374D848");
+}
+
+/* With nothing unacknowledged a member stands where it has been served to. */
+static void
+test_idle_is_served(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_served(&a, 150);
+	assert_stands(&a, 150, true);
+	assert_confirmed(150);
+	quorum_served(&a, 120);
+	assert_stands(&a, 150, true);
+	quorum_sent(&a, 200);
+	assert_stands(&a, 150, false);
+	quorum_served(&a, 220);
+	assert_stands(&a, 150, false); /* 200 is not acknowledged */
+	assert_confirmed(150);
+	ack(&a, 200);
+	assert_stands(&a, 220, true);
+	assert_confirmed(220);
+}
+
+/* An event after a stretch of idleness does not throw its member back. */
+static void
+test_position_kept_after_idle(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_sent(&a, 110);
+	ack(&a, 110);
+	quorum_served(&a, 500);
+	assert_stands(&a, 500, true);
+	quorum_sent(&a, 600);
+	assert_stands(&a, 500, false);
+	ack(&a, 110); /* once more: it was acknowledged long ago */
+	ack(&a, 400);
+	assert_stands(&a, 500, false);
+	quorum_sent(&a, 700);
+	assert_stands(&a, 500, false);
+	ack(&a, 600);
+	assert_stands(&a, 600, false);
+	ack(&a, 700);
+	assert_stands(&a, 700, true);
+}
+
+/* The events of a transaction share C; the last one has E. */
+static void
+test_transaction_of_several_events(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_sent(&a, 200);
+	quorum_sent(&a, 200);
+	ack(&a, 200);
+	assert_confirmed(200);
+	quorum_sent(&a, 240);
+	assert_stands(&a, 200, false);
+	ack(&a, 240);
+	assert_confirmed(240);
+}
+
+static void
+test_lowest_position_counts(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_join(&q, &c, 100);
+	quorum_sent(&a, 300);
+	quorum_sent(&b, 300);
+	quorum_sent(&c, 300);
+	ack(&a, 300);
+	assert_confirmed(100);
+	ack(&b, 200);
+	assert_confirmed(100);
+	ack(&c, 250);
+	assert_confirmed(200);
+	ack(&b, 300);
+	assert_confirmed(250);
+	ack(&c, 300);
+	assert_confirmed(300);
+}
+
+static void
+test_observer_does_not_count(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_sent(&a, 300);
+	quorum_sent(&b, 300);
+	ack(&a, 300);
+	assert_confirmed(100);
+	b.votes = false;
+	assert_confirmed(300);
+	/* Nor does it confirm: alone it is an empty quorum. */
+	a.votes = false;
+	quorum_served(&a, 500);
+	quorum_served(&b, 500);
+	ack(&b, 300);
+	assert_confirmed(300);
+	b.votes = true;
+	assert_confirmed(500);
+}
+
+/* Whoever joins below it, or is left over there, does not pull it back. */
+static void
+test_confirmed_never_falls(void **state)
+{
+	(void)state;
+	quorum_reset(&q, 1000);
+	quorum_join(&q, &a, 500);
+	assert_confirmed(1000);
+	quorum_served(&a, 1100);
+	assert_confirmed(1100);
+	quorum_join(&q, &b, 700);
+	assert_confirmed(1100);
+	quorum_leave(&q, &a);
+	assert_confirmed(1100);
+	quorum_sent(&b, 1200);
+	ack(&b, 1200);
+	assert_confirmed(1200);
+}
+
+/* The last ack of a member that leaves counts, although nobody asked since. */
+static void
+test_last_ack_counts_at_leave(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_sent(&a, 200);
+	ack(&a, 200);
+	quorum_leave(&q, &a);
+	assert_int_equal(q.confirmed, 200);
+	assert_null(q.members);
+}
+
+/* But what it has not acknowledged does not, and the others still do. */
+static void
+test_leave_with_something_unacked(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_sent(&a, 200);
+	quorum_sent(&b, 200);
+	quorum_sent(&b, 300);
+	ack(&b, 200);
+	quorum_served(&a, 900);
+	quorum_leave(&q, &a);
+	assert_int_equal(q.confirmed, 100);
+	assert_confirmed(200);
+	quorum_leave(&q, &b);
+	assert_confirmed(200);
+}
+
+static void
+test_leave_in_any_order(void **state)
+{
+	struct quorum_member *const members[] = { &a, &b, &c };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct quorum_member *x = members[i], *y = members[(i + 1) % 3];
+		struct quorum_member *z = members[(i + 2) % 3];
+
+		quorum_reset(&q, 0);
+		quorum_join(&q, &a, 100);
+		quorum_join(&q, &b, 100);
+		quorum_join(&q, &c, 100);
+		quorum_served(y, 200);
+		quorum_served(z, 300);
+		quorum_leave(&q, x);
+		assert_confirmed(200);
+		quorum_leave(&q, y);
+		assert_confirmed(300);
+		quorum_leave(&q, z);
+		assert_null(q.members);
+		assert_confirmed(300);
+	}
+}
+
+static void
+test_leave_without_join(void **state)
+{
+	(void)state;
+	quorum_leave(&q, &a);
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_leave(&q, &c);
+	quorum_leave(&q, &b);
+	quorum_leave(&q, &b); /* twice */
+	assert_confirmed(100);
+	assert_ptr_equal(q.members, &a);
+	assert_null(a.next);
+	quorum_leave(&q, &a);
+	quorum_leave(&q, &a);
+	assert_null(q.members);
+}
+
+/* Another slot may stand below, and members count from there on. */
+static void
+test_reset(void **state)
+{
+	(void)state;
+	quorum_reset(&q, 1000);
+	assert_confirmed(1000);
+	quorum_reset(&q, 10);
+	assert_int_equal(q.confirmed, 10);
+	quorum_join(&q, &a, 20);
+	assert_confirmed(20);
+}
+
+/* Random members against plain lists of what they were sent and have done. */
+
+#define MEMBERS 5
+#define STEPS 200000
+
+struct model {
+	struct quorum_member m;
+	bool joined;
+	lsn_t unacked[64]; /* what was sent and not acknowledged, rising */
+	int n;
+	lsn_t done; /* nothing is missing up to here */
+};
+
+static struct model models[MEMBERS];
+static lsn_t now; /* of the stream: only rises */
+
+static void
+model_sent(struct model *x)
+{
+	if (x->n == 64)
+		return;
+	now += 1 + (now & 7);
+	quorum_sent(&x->m, now);
+	x->unacked[x->n++] = now;
+}
+
+/* Acknowledges up to one of the events, or below, or above all of them. */
+static void
+model_ack(struct model *x, uint64_t *seed)
+{
+	lsn_t lsn;
+	int k;
+
+	if (rnd_below(seed, 10) == 0) {
+		assert_int_equal(quorum_ack(&x->m, x->m.sent + 1 +
+				     rnd_below(seed, 1000), &err), -1);
+		return;
+	}
+	if (x->n == 0 || rnd_below(seed, 5) == 0) {
+		ack(&x->m, rnd_below(seed, (uint32_t)x->m.acked + 1));
+		return;
+	}
+	k = (int)rnd_below(seed, (uint32_t)x->n);
+	lsn = x->unacked[k];
+	ack(&x->m, lsn);
+	x->done = lsn_max(x->done, lsn);
+	memmove(x->unacked, x->unacked + k + 1,
+	    (size_t)(x->n - k - 1) * sizeof(x->unacked[0]));
+	x->n -= k + 1;
+}
+
+static void
+model_step(struct model *x, uint64_t *seed)
+{
+	uint32_t what = rnd_below(seed, 100);
+
+	if (!x->joined) {
+		*x = (struct model){ .joined = true, .done = q.confirmed };
+		quorum_join(&q, &x->m, q.confirmed);
+	} else if (what < 2) {
+		quorum_leave(&q, &x->m);
+		x->joined = false;
+	} else if (what < 4) {
+		x->m.votes = false;
+	} else if (what < 50) {
+		model_sent(x);
+	} else if (what < 80) {
+		model_ack(x, seed);
+	} else if (x->n == 0) {
+		quorum_served(&x->m, now);
+		x->done = now;
+	}
+}
+
+/* The lowest place up to which nothing is missing; false: nobody votes. */
+static bool
+model_low(lsn_t *low)
+{
+	bool any = false;
+
+	for (int i = 0; i < MEMBERS; i++) {
+		const struct model *x = &models[i];
+
+		if (!x->joined || !x->m.votes)
+			continue;
+		*low = any && *low < x->done ? *low : x->done;
+		any = true;
+	}
+	return any;
+}
+
+static void
+test_random_members(void **state)
+{
+	uint64_t seed = 20240303;
+	lsn_t before, low = 0;
+	int moved = 0;
+
+	(void)state;
+	memset(models, 0, sizeof(models));
+	now = 1000;
+	quorum_reset(&q, now);
+	for (int i = 0; i < STEPS; i++) {
+		model_step(&models[rnd_below(&seed, MEMBERS)], &seed);
+		before = q.confirmed;
+		quorum_confirm(&q);
+		assert_true(q.confirmed >= before);
+		if (model_low(&low))
+			assert_int_equal(q.confirmed, lsn_max(before, low));
+		else
+			assert_int_equal(q.confirmed, before);
+		moved += q.confirmed > before;
+	}
+	assert_true(moved > STEPS / 100);
+	for (int i = 0; i < MEMBERS; i++)
+		quorum_leave(&q, &models[i].m);
+	assert_null(q.members);
+}
+
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_empty_confirms_nothing),
+		TEST(test_join),
+		TEST(test_ack_is_cumulative),
+		TEST(test_ack_of_zero_or_lower),
+		TEST(test_ack_above_sent),
+		TEST(test_idle_is_served),
+		TEST(test_position_kept_after_idle),
+		TEST(test_transaction_of_several_events),
+		TEST(test_lowest_position_counts),
+		TEST(test_observer_does_not_count),
+		TEST(test_confirmed_never_falls),
+		TEST(test_last_ack_counts_at_leave),
+		TEST(test_leave_with_something_unacked),
+		TEST(test_leave_in_any_order),
+		TEST(test_leave_without_join),
+		TEST(test_reset),
+		TEST(test_random_members),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
