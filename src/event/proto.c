@@ -231,84 +231,68 @@ struct sink {
 	proto_event_fn *each;
 	void *arg;
 	bool in_batch;
+	struct event e; /* the last member of the oneof */
 };
 
 static bool get_server(pb_istream_t *s, struct sink *to);
 
-/* A Batch: its one field, over and over. A batch in a batch is refused, so
- * this does not nest. */
+static bool
+get_batched(pb_istream_t *s, uint32_t tag, void *arg)
+{
+	if (tag != plugin_Batch_messages_tag)
+		return true;
+	return s != NULL && get_server(s, arg);
+}
+
+/* A batch in a batch is refused, so this does not nest. */
 static bool
 get_batch(pb_istream_t *s, struct sink *to)
 {
-	pb_wire_type_t wire_type;
-	pb_istream_t sub;
-	uint32_t tag;
-	bool eof, ok = !to->in_batch;
+	bool ok = !to->in_batch;
 
 	to->in_batch = true;
-	while (ok && pb_decode_tag(s, &wire_type, &tag, &eof)) {
-		if (tag != plugin_Batch_messages_tag) {
-			ok = pb_skip_field(s, wire_type);
-			continue;
-		}
-		ok = wire_type == PB_WT_STRING &&
-		    pb_make_string_substream(s, &sub) && get_server(&sub, to) &&
-		    pb_close_string_substream(s, &sub);
-	}
+	ok = ok && proto_fields(s, get_batched, to);
 	to->in_batch = false;
-	return ok && s->bytes_left == 0;
+	to->e.op = EVENT_NONE; /* all handed out */
+	return ok;
 }
 
+/* A member that is not known is of a later version. */
 static bool
-get_member(pb_istream_t *s, struct event *e, struct sink *to)
+get_member(pb_istream_t *s, uint32_t tag, void *arg)
 {
-	switch (e->op) {
-	case EVENT_INSERT:
-	case EVENT_UPDATE:
-	case EVENT_DELETE:
-	case EVENT_TRUNCATE:
-		return get_row(s, e, to->hold);
+	struct sink *to = arg;
+	bool known =
+	    tag <= EVENT_COMMIT || tag == EVENT_PROGRESS || tag == EVENT_BATCH;
+
+	if (!known || s == NULL)
+		return true;
+	memset(&to->e, 0, sizeof(to->e));
+	to->e.op = (enum event_op)tag;
+	switch (to->e.op) {
 	case EVENT_STARTED:
-		return get_started(s, e);
+		return get_started(s, &to->e);
 	case EVENT_BEGIN:
-		return get_begin(s, e);
+		return get_begin(s, &to->e);
 	case EVENT_COMMIT:
-		return get_commit(s, e);
+		return get_commit(s, &to->e);
 	case EVENT_PROGRESS:
-		return get_progress(s, e);
+		return get_progress(s, &to->e);
 	case EVENT_BATCH:
 		return get_batch(s, to);
-	case EVENT_NONE:
-		break;
+	default:
+		return get_row(s, &to->e, to->hold);
 	}
-	e->op = EVENT_NONE; /* from a later version */
-	return pb_read(s, NULL, s->bytes_left);
 }
 
 static bool
 get_server(pb_istream_t *s, struct sink *to)
 {
-	struct event e = { .op = EVENT_NONE };
-	pb_wire_type_t wire_type;
-	pb_istream_t sub;
-	uint32_t tag;
-	bool eof, ok = true;
-
-	while (ok && pb_decode_tag(s, &wire_type, &tag, &eof)) {
-		if (wire_type != PB_WT_STRING) {
-			ok = pb_skip_field(s, wire_type);
-			continue;
-		}
-		memset(&e, 0, sizeof(e));
-		e.op = (enum event_op)tag;
-		ok = pb_make_string_substream(s, &sub) &&
-		    get_member(&sub, &e, to) &&
-		    pb_close_string_substream(s, &sub);
-	}
-	if (!ok || s->bytes_left != 0)
+	to->e.op = EVENT_NONE;
+	if (!proto_fields(s, get_member, to))
 		return false;
-	if (e.op != EVENT_NONE && e.op != EVENT_BATCH)
-		to->each(to->arg, &e);
+	if (to->e.op != EVENT_NONE)
+		to->each(to->arg, &to->e);
 	return true;
 }
 
@@ -317,7 +301,7 @@ proto_get_events(const uint8_t *p, size_t n, struct buf *hold,
     proto_event_fn *each, void *arg, struct err *err)
 {
 	pb_istream_t s = pb_istream_from_buffer(p, n);
-	struct sink to = { hold, each, arg, false };
+	struct sink to = { .hold = hold, .each = each, .arg = arg };
 
 	if (!get_server(&s, &to))
 		return err_set(err, ERR_PROTO, "malformed ServerMessage: %s",

@@ -84,18 +84,21 @@ get_start(pb_istream_t *s, struct start *st)
 
 /* One field of a ClientMessage; the last member of the oneof counts. */
 static bool
-get_client_field(pb_istream_t *s, uint32_t tag, struct client_message *m)
+get_member(pb_istream_t *s, uint32_t tag, void *arg)
 {
 	plugin_ClientAck ack = plugin_ClientAck_init_zero;
+	struct client_message *m = arg;
 
+	if (tag != plugin_ClientMessage_ack_tag &&
+	    tag != plugin_ClientMessage_start_tag)
+		return true;
 	proto_start_free(&m->start);
 	memset(m, 0, sizeof(*m));
-	if (tag == plugin_ClientMessage_start_tag) {
-		m->has_start = true;
-		return get_start(s, &m->start);
-	}
-	m->has_ack = true;
-	if (!pb_decode(s, plugin_ClientAck_fields, &ack))
+	m->has_start = tag == plugin_ClientMessage_start_tag;
+	m->has_ack = !m->has_start;
+	if (m->has_start)
+		return s != NULL && get_start(s, &m->start);
+	if (s == NULL || !pb_decode(s, plugin_ClientAck_fields, &ack))
 		return false;
 	m->ack_lsn = ack.pg_lsn;
 	return true;
@@ -105,30 +108,16 @@ int
 proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
     struct err *err)
 {
-	pb_istream_t s = pb_istream_from_buffer(p, n), sub;
-	pb_wire_type_t wire_type;
-	uint32_t tag;
-	bool eof, ok = true;
+	pb_istream_t s = pb_istream_from_buffer(p, n);
 
 	memset(m, 0, sizeof(*m));
-	while (ok && pb_decode_tag(&s, &wire_type, &tag, &eof)) {
-		if (tag != plugin_ClientMessage_ack_tag &&
-		    tag != plugin_ClientMessage_start_tag)
-			ok = pb_skip_field(&s, wire_type);
-		else
-			ok = wire_type == PB_WT_STRING &&
-			    pb_make_string_substream(&s, &sub) &&
-			    get_client_field(&sub, tag, m) &&
-			    pb_close_string_substream(&s, &sub);
-	}
-	if (ok && s.bytes_left == 0)
+	if (proto_fields(&s, get_member, m))
 		return 0;
 	proto_start_free(&m->start);
 	if (m->has_start)
 		return err_set(err, ERR_USAGE,
-		    "start: malformed, an unknown "
-		    "operation, a string of more than %d bytes or more than %d"
-		    " tables",
+		    "start: malformed, an unknown operation, a string of more "
+		    "than %d bytes or more than %d tables",
 		    START_MAX_STRING, START_MAX_TABLES);
 	return err_set(err, ERR_PROTO, "malformed ClientMessage: %s",
 	    PB_GET_ERROR(&s));

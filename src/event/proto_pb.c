@@ -50,3 +50,31 @@ proto_end(const pb_ostream_t *s, struct buf *out, bool ok)
 	else
 		out->failed = true;
 }
+
+static bool
+one_field(pb_istream_t *s, pb_wire_type_t wire_type, uint32_t tag,
+    bool (*each)(pb_istream_t *, uint32_t, void *), void *arg)
+{
+	pb_istream_t field;
+
+	if (tag == 0)
+		return false;
+	if (wire_type != PB_WT_STRING)
+		return each(NULL, tag, arg) && pb_skip_field(s, wire_type);
+	return pb_make_string_substream(s, &field) && each(&field, tag, arg) &&
+	    pb_close_string_substream(s, &field);
+}
+
+bool
+proto_fields(pb_istream_t *s, bool (*each)(pb_istream_t *, uint32_t, void *),
+    void *arg)
+{
+	pb_wire_type_t wire_type;
+	uint32_t tag;
+	bool eof;
+
+	while (pb_decode_tag(s, &wire_type, &tag, &eof))
+		if (!one_field(s, wire_type, tag, each, arg))
+			return false;
+	return eof;
+}

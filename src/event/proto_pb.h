@@ -1,6 +1,7 @@
 #ifndef EVENT_PROTO_PB_H
 #define EVENT_PROTO_PB_H
 
+#include <pb_decode.h>
 #include <pb_encode.h>
 #include <stdbool.h>
 
@@ -24,5 +25,13 @@ pb_callback_t proto_writer(struct proto_text *t);
  * out->failed. proto_end takes what was written, or fails out. */
 bool proto_begin(pb_ostream_t *s, struct buf *out, size_t text_len);
 void proto_end(const pb_ostream_t *s, struct buf *out, bool ok);
+
+/*
+ * Hands every field of a message that is read to each(): its bytes, or NULL
+ * when the field is not length-delimited; what each() leaves is skipped.
+ * Returns false when a field is malformed or each() was false.
+ */
+bool proto_fields(pb_istream_t *s,
+    bool (*each)(pb_istream_t *field, uint32_t tag, void *arg), void *arg);
 
 #endif
