@@ -8,69 +8,103 @@
 
 /* What clients send, both ways; the other direction is in proto.c. */
 
-/* Strings of a Start: one that is too long fails the message. */
+/* A ClientMessage being read. */
+struct reading {
+	struct client_message *m;
+	bool limit; /* it failed at a limit, not at its encoding */
+};
 
 static bool
-get_string(pb_istream_t *s, const pb_field_t *field, void **arg)
+over_limit(struct reading *r)
 {
-	char *to = *arg;
+	r->limit = true;
+	return false;
+}
+
+static bool
+get_string(pb_istream_t *s, struct reading *r, char *to)
+{
 	size_t n = s->bytes_left;
 
-	(void)field;
-	if (n > START_MAX_STRING || !pb_read(s, (pb_byte_t *)to, n))
+	if (n > START_MAX_STRING)
+		return over_limit(r);
+	if (!pb_read(s, (pb_byte_t *)to, n))
 		return false;
 	to[n] = '\0';
-	return strlen(to) == n;
+	return strlen(to) == n || over_limit(r); /* a NUL in a name */
+}
+
+static bool
+get_identifier(pb_istream_t *s, const pb_field_t *field, void **arg)
+{
+	struct reading *r = *arg;
+
+	(void)field;
+	return get_string(s, r, r->m->start.system_identifier);
+}
+
+static bool
+get_consumer(pb_istream_t *s, const pb_field_t *field, void **arg)
+{
+	struct reading *r = *arg;
+
+	(void)field;
+	return get_string(s, r, r->m->start.consumer);
 }
 
 static bool
 get_table(pb_istream_t *s, const pb_field_t *field, void **arg)
 {
-	struct start *st = *arg;
-	size_t n = s->bytes_left;
-	char *to;
+	char glob[START_MAX_STRING + 1];
+	struct reading *r = *arg;
+	struct start *st = &r->m->start;
 
 	(void)field;
-	if (n > START_MAX_STRING || st->tables == START_MAX_TABLES ||
-	    (to = calloc(1, n + 1)) == NULL)
+	if (st->tables == START_MAX_TABLES)
+		return over_limit(r);
+	if (!get_string(s, r, glob) ||
+	    (st->table[st->tables] = strdup(glob)) == NULL)
 		return false;
-	st->table[st->tables++] = to;
-	return pb_read(s, (pb_byte_t *)to, n) && strlen(to) == n;
+	st->tables++;
+	return true;
 }
 
 static bool
 get_operation(pb_istream_t *s, const pb_field_t *field, void **arg)
 {
-	struct start *st = *arg;
+	struct reading *r = *arg;
 	uint64_t op;
 
 	(void)field;
 	while (s->bytes_left > 0) {
-		if (!pb_decode_varint(s, &op) || op < EVENT_INSERT ||
-		    op > EVENT_TRUNCATE)
+		if (!pb_decode_varint(s, &op))
 			return false;
-		st->operations |= 1u << op;
+		if (op < EVENT_INSERT || op > EVENT_TRUNCATE)
+			return over_limit(r);
+		r->m->start.operations |= 1u << op;
 	}
 	return true;
 }
 
 static pb_callback_t
-decoder(bool (*get)(pb_istream_t *, const pb_field_t *, void **), void *arg)
+decoder(bool (*get)(pb_istream_t *, const pb_field_t *, void **),
+    struct reading *r)
 {
-	pb_callback_t cb = { .funcs.decode = get, .arg = arg };
+	pb_callback_t cb = { .funcs.decode = get, .arg = r };
 
 	return cb;
 }
 
 static bool
-get_start(pb_istream_t *s, struct start *st)
+get_start(pb_istream_t *s, struct reading *r)
 {
+	struct start *st = &r->m->start;
 	plugin_Start m = plugin_Start_init_zero;
 
-	m.tables = decoder(get_table, st);
-	m.operations = decoder(get_operation, st);
-	m.system_identifier = decoder(get_string, st->system_identifier);
-	m.consumer = decoder(get_string, st->consumer);
+	m.tables = decoder(get_table, r);
+	m.operations = decoder(get_operation, r);
+	m.system_identifier = decoder(get_identifier, r);
+	m.consumer = decoder(get_consumer, r);
 	if (!pb_decode(s, plugin_Start_fields, &m))
 		return false;
 	st->after_lsn = m.after_lsn;
@@ -87,21 +121,21 @@ static bool
 get_member(pb_istream_t *s, uint32_t tag, void *arg)
 {
 	plugin_ClientAck ack = plugin_ClientAck_init_zero;
-	struct client_message *m = arg;
+	struct reading *r = arg;
+	struct client_message *m = r->m;
 
 	if (tag != plugin_ClientMessage_ack_tag &&
 	    tag != plugin_ClientMessage_start_tag)
 		return true;
 	proto_start_free(&m->start);
 	memset(m, 0, sizeof(*m));
-	m->has_start = tag == plugin_ClientMessage_start_tag;
-	m->has_ack = !m->has_start;
-	if (m->has_start)
-		return s != NULL && get_start(s, &m->start);
-	if (s == NULL || !pb_decode(s, plugin_ClientAck_fields, &ack))
+	if (s == NULL)
 		return false;
+	if (tag == plugin_ClientMessage_start_tag)
+		return m->has_start = get_start(s, r);
+	m->has_ack = pb_decode(s, plugin_ClientAck_fields, &ack);
 	m->ack_lsn = ack.pg_lsn;
-	return true;
+	return m->has_ack;
 }
 
 int
@@ -109,18 +143,18 @@ proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
     struct err *err)
 {
 	pb_istream_t s = pb_istream_from_buffer(p, n);
+	struct reading r = { m, false };
 
 	memset(m, 0, sizeof(*m));
-	if (proto_fields(&s, get_member, m))
+	if (proto_fields(&s, get_member, &r))
 		return 0;
 	proto_start_free(&m->start);
-	if (m->has_start)
+	if (r.limit)
 		return err_set(err, ERR_USAGE,
-		    "start: malformed, an unknown operation, a string of more "
-		    "than %d bytes or more than %d tables",
+		    "start: an unknown operation, a string of more than %d "
+		    "bytes, or more than %d tables",
 		    START_MAX_STRING, START_MAX_TABLES);
-	return err_set(err, ERR_PROTO, "malformed ClientMessage: %s",
-	    PB_GET_ERROR(&s));
+	return err_set(err, ERR_PROTO, "malformed ClientMessage");
 }
 
 void
