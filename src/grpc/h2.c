@@ -341,6 +341,24 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 	return 0;
 }
 
+/* What a reset says (grpc/doc/PROTOCOL-HTTP2.md, Errors). */
+static enum grpc_code
+reset_code(uint32_t error_code)
+{
+	switch (error_code) {
+	case NGHTTP2_REFUSED_STREAM:
+		return GRPC_UNAVAILABLE;
+	case NGHTTP2_CANCEL:
+		return GRPC_CANCELLED;
+	case NGHTTP2_ENHANCE_YOUR_CALM:
+		return GRPC_RESOURCE_EXHAUSTED;
+	case NGHTTP2_INADEQUATE_SECURITY:
+		return GRPC_PERMISSION_DENIED;
+	default:
+		return GRPC_INTERNAL;
+	}
+}
+
 /* How a call ended that got no grpc-status (grpc/doc/
  * http-grpc-status-mapping.md). */
 static void
@@ -354,8 +372,7 @@ derive_status(struct h2_stream *s, uint32_t error_code)
 		    "the server answered with HTTP status %d", s->http_status);
 		return;
 	}
-	s->code = error_code == NGHTTP2_REFUSED_STREAM ? GRPC_UNAVAILABLE
-						       : GRPC_INTERNAL;
+	s->code = reset_code(error_code);
 	snprintf(s->message, sizeof(s->message), "the stream was reset: %s",
 	    nghttp2_http2_strerror(error_code));
 }

@@ -1,5 +1,6 @@
 #include "grpc/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 static const char *const names[] = { "OK", "CANCELLED", "UNKNOWN",
@@ -21,10 +22,13 @@ grpc_message_encode(char *to, size_t cap, const char *message)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	size_t n = 0;
+	bool edge;
 	uint8_t c;
 
 	for (; (c = (uint8_t)*message) != '\0'; message++) {
-		if (c >= 0x20 && c <= 0x7e && c != '%') {
+		/* A blank at either end would be no part of the value. */
+		edge = c == ' ' && (n == 0 || message[1] == '\0');
+		if (c >= 0x20 && c <= 0x7e && c != '%' && !edge) {
 			if (n + 1 >= cap)
 				break;
 			to[n++] = (char)c;
@@ -36,6 +40,8 @@ grpc_message_encode(char *to, size_t cap, const char *message)
 		to[n++] = hex[c >> 4];
 		to[n++] = hex[c & 15];
 	}
+	while (n > 0 && to[n - 1] == ' ')
+		n--;
 	to[n] = '\0';
 	return n;
 }
