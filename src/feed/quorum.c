@@ -21,12 +21,25 @@ quorum_join(struct quorum *q, struct quorum_member *m, lsn_t start_lsn)
 	q->members = m;
 }
 
+/* m will not be asked again: its position stands until the turn is settled. */
+static void
+remember(struct quorum *q, const struct quorum_member *m)
+{
+	lsn_t position = quorum_position(m);
+
+	if (!m->votes)
+		return;
+	if (!q->someone_left || position < q->left)
+		q->left = position;
+	q->someone_left = true;
+}
+
 void
 quorum_leave(struct quorum *q, struct quorum_member *m)
 {
 	if (m->prev == NULL && q->members != m)
 		return;
-	quorum_confirm(q);
+	remember(q, m);
 	if (m->next != NULL)
 		m->next->prev = m->prev;
 	if (m->prev != NULL)
@@ -39,7 +52,7 @@ quorum_leave(struct quorum *q, struct quorum_member *m)
 void
 quorum_observe(struct quorum *q, struct quorum_member *m)
 {
-	quorum_confirm(q);
+	remember(q, m);
 	m->votes = false;
 }
 
@@ -86,8 +99,8 @@ lsn_t
 quorum_confirm(struct quorum *q)
 {
 	const struct quorum_member *m;
-	lsn_t low = 0;
-	bool any = false;
+	lsn_t low = q->left;
+	bool any = q->someone_left;
 
 	for (m = q->members; m != NULL; m = m->next) {
 		if (!m->votes)
@@ -101,8 +114,17 @@ quorum_confirm(struct quorum *q)
 	return q->confirmed;
 }
 
+lsn_t
+quorum_settle(struct quorum *q)
+{
+	quorum_confirm(q);
+	q->someone_left = false;
+	return q->confirmed;
+}
+
 void
 quorum_reset(struct quorum *q, lsn_t confirmed)
 {
 	q->confirmed = confirmed;
+	q->someone_left = false;
 }

@@ -24,6 +24,8 @@ struct quorum_member {
 struct quorum {
 	struct quorum_member *members;
 	lsn_t confirmed;
+	lsn_t left; /* lowest position of who left in this turn; 0: nobody */
+	bool someone_left;
 };
 
 void quorum_init(struct quorum *q);
@@ -31,11 +33,14 @@ void quorum_init(struct quorum *q);
 /* m takes part from start_lsn on. It is owned by the caller and must leave
  * before it is freed. */
 void quorum_join(struct quorum *q, struct quorum_member *m, lsn_t start_lsn);
-/* What m has acknowledged until now still counts. Does nothing for a member
- * that has not joined. */
+/*
+ * Until the turn is settled m's position counts as if it were still there: its
+ * last acks are not lost, and of several that leave at once, in whatever order,
+ * none is passed over. Does nothing for a member that has not joined.
+ */
 void quorum_leave(struct quorum *q, struct quorum_member *m);
 
-/* m votes no more; what it has acknowledged until now still counts. */
+/* m votes no more, from the next turn on. */
 void quorum_observe(struct quorum *q, struct quorum_member *m);
 
 /* An event with this pg_lsn has been sent to m. */
@@ -55,6 +60,8 @@ lsn_t quorum_position(const struct quorum_member *m);
 /* Brings confirmed up to the lowest position; an empty quorum moves nothing.
  * Returns confirmed. */
 lsn_t quorum_confirm(struct quorum *q);
+/* The same at the end of a turn: who has left is forgotten. */
+lsn_t quorum_settle(struct quorum *q);
 
 /* A new epoch: another slot, or one that somebody else has moved. */
 void quorum_reset(struct quorum *q, lsn_t confirmed);

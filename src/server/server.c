@@ -356,7 +356,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	sweep_clients(sv);
 	sessions_update(&sv->sessions);
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
-	    quorum_confirm(&sv->quorum));
+	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
 	return 0;
 }

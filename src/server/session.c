@@ -403,8 +403,8 @@ update_idle(struct session *s)
 		quorum_served(&s->member, complete);
 	else if (interval == 0)
 		interval = PROGRESS_DEFAULT;
-	if (interval == 0)
-		return;
+	if (interval == 0 || s->walk.begun)
+		return; /* not in the middle of a transaction */
 	interval = interval > PROGRESS_MIN ? interval : PROGRESS_MIN;
 	if (!quorum_idle(&s->member)) {
 		s->progress_at = l->now + interval;

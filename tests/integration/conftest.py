@@ -65,19 +65,22 @@ def db(pg, request):
 
 @pytest.fixture
 def server(db):
-    """Starts walstream on db and waits until it listens."""
+    """Starts walstream on db and waits until it listens.
+
+    Few tests acknowledge all they get, hence the short --drain.
+    """
     started = []
 
     def start(*options, slot=None, publication="pub", temporary=False,
-              connection=None, shared=False, env=None):
+              connection=None, shared=False, drain="1", env=None):
         if not shared:
             until(lambda: db.walsender() is None, 10,
                   "the slot to be free")
         one = Server(
             "-c", connection or db.conninfo(), "start", "--publication",
             publication, "--slot", slot or db.slot, "--host", "127.0.0.1",
-            "--port", "0", "--temporary", str(temporary).lower(), *options,
-            env=env)
+            "--port", "0", "--temporary", str(temporary).lower(),
+            "--drain", drain, *options, env=env)
         started.append(one)
         return one.wait_listening()
 

@@ -104,8 +104,10 @@ class Process:
             lines = self.logged(event)
             if len(lines) >= count:
                 return lines
-            assert self.child.poll() is None, \
-                f"walstream ended before {event}:\n{self.text()}"
+            if self.child.poll() is not None:
+                self._reader.join(5)
+                raise AssertionError(
+                    f"walstream ended before {event}:\n{self.text()}")
             return None
         return until(seen, timeout, lambda: f"{event} in:\n{self.text()}")
 

@@ -213,3 +213,22 @@ def test_flood_of_acks(db, server, client):
     db.wait_confirmed(events[-1].pg_lsn)
     three_rows(db, 31)
     stream.expect(33)
+
+
+def test_signal_passes_nobody_over(db, server, client):
+    """When walstream ends all streams, the slowest still decides."""
+    walstream = server()
+    streams = [client(walstream) for _ in range(4)]
+    db.fill(1, 3)
+    db.fill(4, 6)
+    for stream in streams:
+        stream.expect(6)
+    streams[1].ack(streams[1].events[2].pg_lsn)
+    for stream in (streams[0], streams[2], streams[3]):
+        stream.ack_all()
+    db.wait_confirmed(streams[1].events[2].pg_lsn)
+    assert walstream.stop() == 0
+    assert db.confirmed() == streams[1].events[2].pg_lsn
+    again = client(server())
+    again.expect(3)
+    assert again.ids() == [4, 5, 6]

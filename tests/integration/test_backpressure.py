@@ -73,7 +73,7 @@ def test_slow_one_leaves(db, server, client):
 
 def test_signal_while_stalled(db, server, client):
     """A stalled client holds up the end of walstream no longer than --drain."""
-    walstream = server("--buffer-size", "256KiB", "--drain", "1")
+    walstream = server("--buffer-size", "256KiB", drain="1")
     stream = client(walstream, held=True)
     db.fill(1, 30000, 1000)
     db.wait_stalled()

@@ -1,6 +1,5 @@
 """Nothing is lost, and nothing comes twice that need not."""
 
-import signal
 import time
 
 import grpc
@@ -315,49 +314,3 @@ def test_temporary_slot_lost(db, server, client):
     db.fill(2, 2)
     stream.expect(1)
     assert stream.ids() == [2]
-
-
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_signal(db, server, client, sig):
-    """SIGTERM and SIGINT: UNAVAILABLE, acks reported, exit 0, in 5 s."""
-    walstream = server()
-    stream, idle = client(walstream), client(walstream)
-    db.fill(1, 3)
-    stream.expect(3)
-    idle.expect(3)
-    acked = stream.ack_all()
-    idle.ack_all()
-    time.sleep(0.3)  # for the acks to arrive; no need to be reported yet
-    assert walstream.stop(sig, 5) == 0
-    assert stream.ended() == grpc.StatusCode.UNAVAILABLE
-    assert idle.ended() == grpc.StatusCode.UNAVAILABLE
-    assert db.confirmed() >= acked
-
-
-def test_signal_while_postgres_is_away(pg, db, server, client):
-    """Also while PostgreSQL is not there."""
-    walstream = server()
-    stream = client(walstream)
-    pg.stop("immediate")
-    try:
-        walstream.wait_log("pg.lost")
-        assert walstream.stop(signal.SIGTERM, 5) == 0
-        assert stream.ended() == grpc.StatusCode.UNAVAILABLE
-    finally:
-        pg.start()
-
-
-def test_fast_shutdown(pg, db, stream):
-    """A client with all acked does not hold up PostgreSQL's shutdown."""
-    db.fill(1, 3)
-    stream.expect(3)
-    db.wait_confirmed(stream.ack_all())
-    db.unrelated_wal()
-    try:
-        begin = time.monotonic()
-        pg.stop("fast")
-        assert time.monotonic() - begin < 3
-    finally:
-        pg.start()
-    db.fill(4, 4)
-    stream.expect(4, 30)

@@ -300,3 +300,16 @@ def test_half_closed(db, server, client, raw, stubs):
     db.wait_confirmed(other.ack_all())
     db.fill(4, 4)
     one.until(lambda: len(one.events(stubs, stream)) == 4)
+
+
+def test_ack_with_the_end(db, server, raw, stubs):
+    """An ack in the very frame that ends the request still counts."""
+    walstream = server()
+    one = raw(walstream)
+    stream = one.session()
+    one.until(lambda: stream in one.headers)
+    db.fill(1, 3)
+    one.until(lambda: len(one.events(stubs, stream)) == 3)
+    last = one.events(stubs, stream)[-1].insert.pg_lsn
+    one.data(stream, frame(acks(stubs, last)), end_stream=True)
+    db.wait_confirmed(last)

@@ -186,9 +186,9 @@ take(const struct step *s, size_t n)
 }
 
 /* TAKE({ 'R', 1, 0, "t" }, { 'B', 100, 0, NULL }): each must be taken. */
-#define TAKE(...)                                                         \
-	take((const struct step[]){ __VA_ARGS__ },                        \
-	    sizeof((const struct step[]){ __VA_ARGS__ }) /                \
+#define TAKE(...)                                          \
+	take((const struct step[]){ __VA_ARGS__ },         \
+	    sizeof((const struct step[]){ __VA_ARGS__ }) / \
 		sizeof(struct step))
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -74,12 +74,12 @@ test_claim_holds(void **state)
 	consumer_claim(&f.cs, c, &f);
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
-	assert_int_equal(quorum_confirm(&f.q), 150);
+	assert_int_equal(quorum_settle(&f.q), 150);
 	quorum_join(&f.q, &f.a, 150);
 	consumer_placed(&f.cs, c);
-	assert_int_equal(quorum_confirm(&f.q), 150);
+	assert_int_equal(quorum_settle(&f.q), 150);
 	quorum_served(&f.a, 500);
-	assert_int_equal(quorum_confirm(&f.q), 500);
+	assert_int_equal(quorum_settle(&f.q), 500);
 	end(&f);
 }
 
@@ -95,17 +95,18 @@ test_required(void **state)
 	c = consumers_get(&f.cs, "c");
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
-	assert_int_equal(quorum_confirm(&f.q), 100);
+	assert_int_equal(quorum_settle(&f.q), 100);
 	consumer_claim(&f.cs, c, &f);
 	quorum_join(&f.q, &f.a, 100);
 	consumer_placed(&f.cs, c);
+	assert_int_equal(quorum_settle(&f.q), 100);
 	quorum_served(&f.a, 400);
-	assert_int_equal(quorum_confirm(&f.q), 400);
+	assert_int_equal(quorum_settle(&f.q), 400);
 	consumer_release(&f.cs, c, &f.a);
 	quorum_leave(&f.q, &f.a);
-	assert_int_equal(quorum_confirm(&f.q), 400);
+	assert_int_equal(quorum_settle(&f.q), 400);
 	quorum_served(&f.b, 1000);
-	assert_int_equal(quorum_confirm(&f.q), 400);
+	assert_int_equal(quorum_settle(&f.q), 400);
 	end(&f);
 }
 
@@ -126,7 +127,7 @@ test_forget(void **state)
 	assert_int_equal(consumers_get(&f.cs, "r")->position, 0);
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
-	assert_int_equal(quorum_confirm(&f.q), 100); /* r is still required */
+	assert_int_equal(quorum_settle(&f.q), 100); /* r is still required */
 	end(&f);
 }
 

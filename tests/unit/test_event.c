@@ -59,8 +59,12 @@ put_string(const char *text, size_t n)
 static void
 test_string_every_byte(void **state)
 {
-	static const char letters[256] = { ['\b'] = 'b', ['\f'] = 'f',
-		['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't', ['"'] = '"',
+	static const char letters[256] = { ['\b'] = 'b',
+		['\f'] = 'f',
+		['\n'] = 'n',
+		['\r'] = 'r',
+		['\t'] = 't',
+		['"'] = '"',
 		['\\'] = '\\' };
 	char want[16];
 
@@ -152,11 +156,28 @@ test_is_number(void **state)
 
 /* Values */
 
-enum { BOOL = 16, BYTEA = 17, INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25,
-	OID = 26, JSON = 114, FLOAT4 = 700, FLOAT8 = 701, VARCHAR = 1043,
-	DATE = 1082, TIME = 1083, TIMESTAMP = 1114, TIMESTAMPTZ = 1184,
-	INTERVAL = 1186, NUMERIC = 1700, UUID = 2950, JSONB = 3802,
-	ENUM = 16400 };
+enum {
+	BOOL = 16,
+	BYTEA = 17,
+	INT8 = 20,
+	INT2 = 21,
+	INT4 = 23,
+	TEXT = 25,
+	OID = 26,
+	JSON = 114,
+	FLOAT4 = 700,
+	FLOAT8 = 701,
+	VARCHAR = 1043,
+	DATE = 1082,
+	TIME = 1083,
+	TIMESTAMP = 1114,
+	TIMESTAMPTZ = 1184,
+	INTERVAL = 1186,
+	NUMERIC = 1700,
+	UUID = 2950,
+	JSONB = 3802,
+	ENUM = 16400
+};
 
 static const struct {
 	uint32_t oid;

@@ -132,8 +132,8 @@ test_byte_by_byte(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(stream); i++) {
 		got = feed(i, i + 1, got);
-		assert_int_equal(got, (i >= 7) + (i >= 12) +
-			(i == sizeof(stream) - 1));
+		assert_int_equal(got,
+		    (i >= 7) + (i >= 12) + (i == sizeof(stream) - 1));
 	}
 }
 
@@ -226,8 +226,8 @@ test_flags(void **state)
 		frame.encoded = false;
 		assert_bad(head, GRPC_INTERNAL);
 		frame.encoded = true;
-		assert_bad(head, flag == 1 ? GRPC_UNIMPLEMENTED
-					   : GRPC_INTERNAL);
+		assert_bad(head,
+		    flag == 1 ? GRPC_UNIMPLEMENTED : GRPC_INTERNAL);
 	}
 }
 
@@ -286,8 +286,7 @@ static const struct {
 	{ "%41", "%2541" },
 	{ "a\nb\tc\r", "a%0Ab%09c%0D" },
 	{ "\x01\x1f\x7f", "%01%1F%7F" },
-	{ "\xc3\xa9t\xc3\xa9 \xf0\x9f\x98\x80",
-	    "%C3%A9t%C3%A9 %F0%9F%98%80" },
+	{ "\xc3\xa9t\xc3\xa9 \xf0\x9f\x98\x80", "%C3%A9t%C3%A9 %F0%9F%98%80" },
 	{ "\x80\xff", "%80%FF" },
 };
 
@@ -362,7 +361,8 @@ test_message_round_trip(void **state)
 	for (const char *s = wire; *s != '\0'; s++)
 		assert_in_range((uint8_t)*s, 0x20, 0x7e);
 	assert_int_equal(grpc_message_decode(back, sizeof(back), wire,
-			     strlen(wire)), 255);
+			     strlen(wire)),
+	    255);
 	assert_string_equal(back, all);
 }
 
@@ -379,7 +379,7 @@ test_message_cap(void **state)
 	for (size_t cap = 1; cap <= sizeof(wire); cap++) {
 		memset(to, '~', sizeof(to));
 		n = grpc_message_encode(to, cap, text);
-		whole = cap - 1 <= 2 ? cap - 1
+		whole = cap - 1 <= 2      ? cap - 1
 		    : cap == sizeof(wire) ? cap - 1
 					  : 2 + (cap - 3) / 3 * 3;
 		assert_int_equal(n, whole);
@@ -408,14 +408,13 @@ test_code_names(void **state)
 		{ 7, "PERMISSION_DENIED" }, { 8, "RESOURCE_EXHAUSTED" },
 		{ 9, "FAILED_PRECONDITION" }, { 10, "ABORTED" },
 		{ 11, "OUT_OF_RANGE" }, { 12, "UNIMPLEMENTED" },
-		{ 13, "INTERNAL" }, { 14, "UNAVAILABLE" },
-		{ 15, "DATA_LOSS" }, { 16, "UNAUTHENTICATED" },
-		{ 17, "UNKNOWN" }, { -1, "UNKNOWN" }, { 1000000, "UNKNOWN" } };
+		{ 13, "INTERNAL" }, { 14, "UNAVAILABLE" }, { 15, "DATA_LOSS" },
+		{ 16, "UNAUTHENTICATED" }, { 17, "UNKNOWN" }, { -1, "UNKNOWN" },
+		{ 1000000, "UNKNOWN" } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_string_equal(grpc_code_name(rows[i].code),
-		    rows[i].name);
+		assert_string_equal(grpc_code_name(rows[i].code), rows[i].name);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -463,7 +463,8 @@ mutate(uint64_t *seed)
 	for (uint32_t i = rnd_below(seed, 4); i > 0; i--) {
 		uint8_t *at = &msg.data[rnd_below(seed, (uint32_t)msg.len)];
 
-		*at = rnd_below(seed, 2) == 0 ? (uint8_t)rnd_next(seed)
+		*at = rnd_below(seed, 2) == 0
+		    ? (uint8_t)rnd_next(seed)
 		    : edges[rnd_below(seed, COUNT(edges))];
 	}
 	if (rnd_below(seed, 4) == 0)

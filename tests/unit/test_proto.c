@@ -130,14 +130,14 @@ static const struct {
 	const char *bytes;
 	size_t len;
 } samples[] = {
-	{ { EVENT_INSERT, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl",
-	      "{\"a\":1}", 7 },
+	{ { EVENT_INSERT, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl", "{\"a\":1}",
+	      7 },
 	    BYTES("\x0a\x1f\x08\xac\x02\x12\x02s1\x1a\x03tbl\x22\x07{\"a\":1}"
 		  "\x38\xac\x02\x40\x01\x48\xe5\x05\x50\x01") },
 	{ { EVENT_UPDATE, 127, { 0 }, 0, "s1", "tbl", "{}", 2 },
 	    BYTES("\x12\x0f\x08\x7f\x12\x02s1\x1a\x03tbl\x22\x02{}") },
-	{ { EVENT_DELETE, 0x16b374d848, { 0, 0, 4294967295, 0 }, 0, "s1",
-	      "tbl", "{}", 2 },
+	{ { EVENT_DELETE, 0x16b374d848, { 0, 0, 4294967295, 0 }, 0, "s1", "tbl",
+	      "{}", 2 },
 	    BYTES("\x1a\x1a\x08\xc8\xb0\xd3\x9b\xeb\x02\x12\x02s1\x1a\x03tbl"
 		  "\x22\x02{}\x48\xff\xff\xff\xff\x0f") },
 	{ { EVENT_TRUNCATE, UINT64_MAX, { 0, 0, 0, -1 }, 2, "s1", "tbl", NULL,
@@ -216,7 +216,8 @@ test_started(void **state)
 	assert_int_equal(seen[0].e.op, EVENT_STARTED);
 	assert_int_equal(seen[0].e.pg_lsn, 300);
 	assert_out(BYTES("\x2a\x19\x0a\x01\x37\x10\x01\x1a\x01s\x20\x01\x2a\x01"
-			 "p\x30\xf4\x93\x09\x38\xac\x02\x42\x03" "0.1"));
+			 "p\x30\xf4\x93\x09\x38\xac\x02\x42\x03"
+			 "0.1"));
 }
 
 /* Payloads whose lengths take one byte, two, three or four. */
@@ -253,7 +254,8 @@ test_large_events(void **state)
 		seen_n = 0;
 		assert_int_equal(proto_get_events(buf_head(&out),
 				     buf_unread(&out), &hold, see_large,
-				     &e.json_len, &err), 0);
+				     &e.json_len, &err),
+		    0);
 		assert_int_equal(seen_n, 1);
 	}
 }
@@ -399,8 +401,9 @@ static const struct {
 	{ "the last of two fields",
 	    BYTES("\x0a\x0e\x08\x01\x12\x03one\x08\x02\x12\x03two"),
 	    { EVENT_INSERT, 2, { 0 }, 0, "two", "", NULL, 0 } },
-	{ "a field in a batch", BYTES("\x5a\x0a\x10\x01\x0a\x04\x12\x02\x08\x01"
-				      "\x18\x01"),
+	{ "a field in a batch",
+	    BYTES("\x5a\x0a\x10\x01\x0a\x04\x12\x02\x08\x01"
+		  "\x18\x01"),
 	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", NULL, 0 } },
 };
 
@@ -414,8 +417,8 @@ test_odd_but_valid(void **state)
 		size_t want = odd[i].want.op != EVENT_NONE;
 
 		if (get(odd[i].bytes, odd[i].len) != 0 || seen_n != want) {
-			print_error("%s: %zu events, %s\n", odd[i].what,
-			    seen_n, err.text);
+			print_error("%s: %zu events, %s\n", odd[i].what, seen_n,
+			    err.text);
 			wrong++;
 		} else if (want > 0) {
 			assert_seen(0, &odd[i].want);
@@ -450,8 +453,8 @@ static const struct {
 	{ "unknown fixed64 cut off", BYTES("\x79\1\2\3\4\5\6\7") },
 	{ "batch in a batch", BYTES("\x5a\x04\x0a\x02\x5a\x00") },
 	{ "event longer than its batch", BYTES("\x5a\x03\x0a\x02\x12\x00") },
-	{ "number where an event of a batch should be", BYTES("\x5a\x02\x08\x01")
-	},
+	{ "number where an event of a batch should be",
+	    BYTES("\x5a\x02\x08\x01") },
 };
 
 static void

@@ -47,7 +47,8 @@ test_several_events(void **state)
 	    "100.3@140 delete s.t {\"id\":3}\n"
 	    "C100@140\n");
 	/* The next transaction counts from 1 again. */
-	TAKE({ 'B', 140, 0, NULL }, { 'I', 1, 0, "4" }, { 'C', 140, 180, NULL });
+	TAKE({ 'B', 140, 0, NULL }, { 'I', 1, 0, "4" },
+	    { 'C', 140, 180, NULL });
 	assert_ring(5,
 	    "B140@140\n"
 	    "140.1@180 insert s.t {\"id\":4,\"v\":null}\n"

@@ -29,20 +29,19 @@ static const struct step script[] = {
 };
 #define SCRIPT (sizeof(script) / sizeof(script[0]))
 
-static const char played[] =
-    "B100@100\n"
-    "100.1@100 insert s.t {\"id\":1,\"v\":null}\n"
-    "100.2@100 update s.t {\"id\":2,\"v\":\"x\"}\n"
-    "100.3@140 insert s.t {\"id\":3,\"v\":null}\n"
-    "C100@140\n"
-    "B160@160\n"
-    "160.1@160 truncate s.t\n"
-    "160.2@160 truncate s.u\n"
-    "160.3@190 delete s.u {\"id\":4}\n"
-    "C160@190\n"
-    "B200@200\n"
-    "200.1@240 insert s.u {\"id\":5,\"v\":null}\n"
-    "C200@240\n";
+static const char played[] = "B100@100\n"
+			     "100.1@100 insert s.t {\"id\":1,\"v\":null}\n"
+			     "100.2@100 update s.t {\"id\":2,\"v\":\"x\"}\n"
+			     "100.3@140 insert s.t {\"id\":3,\"v\":null}\n"
+			     "C100@140\n"
+			     "B160@160\n"
+			     "160.1@160 truncate s.t\n"
+			     "160.2@160 truncate s.u\n"
+			     "160.3@190 delete s.u {\"id\":4}\n"
+			     "C160@190\n"
+			     "B200@200\n"
+			     "200.1@240 insert s.u {\"id\":5,\"v\":null}\n"
+			     "C200@240\n";
 
 /* Interruptions */
 
@@ -303,9 +302,8 @@ no_message(void)
 static void
 test_wrong_outside_transaction(void **state)
 {
-	static void (*const bad[])(void) = { bad_insert, bad_update,
-		bad_delete, bad_truncate, bad_commit, unknown_insert, cut_off,
-		no_message };
+	static void (*const bad[])(void) = { bad_insert, bad_update, bad_delete,
+		bad_truncate, bad_commit, unknown_insert, cut_off, no_message };
 	static const size_t outside[] = { 1, 6, 8, 13, SCRIPT };
 	int wrong = 0;
 

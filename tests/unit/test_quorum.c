@@ -40,10 +40,11 @@ assert_stands(const struct quorum_member *m, lsn_t position, bool idle)
 	assert_int_equal(quorum_idle(m), idle);
 }
 
+/* At the end of a turn. */
 static void
 assert_confirmed(lsn_t lsn)
 {
-	assert_int_equal(quorum_confirm(&q), lsn);
+	assert_int_equal(quorum_settle(&q), lsn);
 	assert_int_equal(q.confirmed, lsn);
 }
 
@@ -145,8 +146,7 @@ test_ack_above_sent(void **state)
 	quorum_sent(&a, UINT64_C(0x16b374d848));
 	assert_ack_refused(&a, UINT64_C(0x16b374d849), "16/B374D849",
 	    "16/B374D848");
-	assert_ack_refused(&a, UINT64_MAX, "FFFFFFFF/FFFFFFFF",
-	    "16/B374D848");
+	assert_ack_refused(&a, UINT64_MAX, "FFFFFFFF/FFFFFFFF", "16/B374D848");
 	assert_stands(&a, 0x100, false);
 	assert_confirmed(0x100);
 	ack(&a, UINT64_C(0x16b374d848));
@@ -260,6 +260,30 @@ test_observer_does_not_count(void **state)
 	assert_confirmed(500);
 }
 
+/* Whoever half-closes has acknowledged until then. */
+static void
+test_observe(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_sent(&a, 300);
+	ack(&a, 200);
+	quorum_observe(&q, &a);
+	assert_false(a.votes);
+	assert_confirmed(200);
+	ack(&a, 300);
+	assert_confirmed(200);
+	/* But with others it is still their lowest. */
+	quorum_join(&q, &b, 200);
+	quorum_join(&q, &c, 200);
+	quorum_sent(&b, 300);
+	quorum_sent(&c, 300);
+	ack(&b, 300);
+	ack(&c, 250);
+	quorum_observe(&q, &b);
+	assert_confirmed(250);
+}
+
 /* Whoever joins below it, or is left over there, does not pull it back. */
 static void
 test_confirmed_never_falls(void **state)
@@ -288,7 +312,7 @@ test_last_ack_counts_at_leave(void **state)
 	quorum_sent(&a, 200);
 	ack(&a, 200);
 	quorum_leave(&q, &a);
-	assert_int_equal(q.confirmed, 200);
+	assert_confirmed(200);
 	assert_null(q.members);
 }
 
@@ -305,7 +329,7 @@ test_leave_with_something_unacked(void **state)
 	ack(&b, 200);
 	quorum_served(&a, 900);
 	quorum_leave(&q, &a);
-	assert_int_equal(q.confirmed, 100);
+	assert_confirmed(100);
 	assert_confirmed(200);
 	quorum_leave(&q, &b);
 	assert_confirmed(200);
@@ -328,12 +352,36 @@ test_leave_in_any_order(void **state)
 		quorum_served(y, 200);
 		quorum_served(z, 300);
 		quorum_leave(&q, x);
+		assert_confirmed(100);
 		assert_confirmed(200);
 		quorum_leave(&q, y);
+		assert_confirmed(200);
 		assert_confirmed(300);
 		quorum_leave(&q, z);
 		assert_null(q.members);
 		assert_confirmed(300);
+	}
+}
+
+/* When all leave in one turn, in whatever order, nobody is passed over. */
+static void
+test_leave_at_once(void **state)
+{
+	struct quorum_member *const members[] = { &a, &b, &c };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		quorum_reset(&q, 0);
+		quorum_join(&q, &a, 100);
+		quorum_join(&q, &b, 200);
+		quorum_join(&q, &c, 300);
+		quorum_leave(&q, members[i]);
+		quorum_observe(&q, members[(i + 1) % 3]);
+		quorum_leave(&q, members[(i + 2) % 3]);
+		quorum_leave(&q, members[(i + 1) % 3]);
+		assert_confirmed(100);
+		assert_confirmed(100);
+		assert_null(q.members);
 	}
 }
 
@@ -353,6 +401,24 @@ test_leave_without_join(void **state)
 	quorum_leave(&q, &a);
 	quorum_leave(&q, &a);
 	assert_null(q.members);
+}
+
+/* Nor does leaving twice bring back who has left since. */
+static void
+test_leave_twice(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_join(&q, &c, 100);
+	quorum_leave(&q, &b);
+	quorum_leave(&q, &a);
+	quorum_leave(&q, &b);
+	assert_ptr_equal(q.members, &c);
+	assert_null(c.next);
+	quorum_served(&c, 200);
+	assert_confirmed(100);
+	assert_confirmed(200);
 }
 
 /* Another slot may stand below, and members count from there on. */
@@ -402,8 +468,10 @@ model_ack(struct model *x, uint64_t *seed)
 	int k;
 
 	if (rnd_below(seed, 10) == 0) {
-		assert_int_equal(quorum_ack(&x->m, x->m.sent + 1 +
-				     rnd_below(seed, 1000), &err), -1);
+		assert_int_equal(quorum_ack(&x->m,
+				     x->m.sent + 1 + rnd_below(seed, 1000),
+				     &err),
+		    -1);
 		return;
 	}
 	if (x->n == 0 || rnd_below(seed, 5) == 0) {
@@ -419,11 +487,19 @@ model_ack(struct model *x, uint64_t *seed)
 	x->n -= k + 1;
 }
 
+/* Who has left or observes since the last turn: the lowest of them. */
+static lsn_t left;
+static bool someone_left;
+
 static void
 model_step(struct model *x, uint64_t *seed)
 {
 	uint32_t what = rnd_below(seed, 100);
 
+	if (x->joined && what < 4 && x->m.votes) {
+		left = someone_left && left < x->done ? left : x->done;
+		someone_left = true;
+	}
 	if (!x->joined) {
 		*x = (struct model){ .joined = true, .done = q.confirmed };
 		quorum_join(&q, &x->m, q.confirmed);
@@ -431,7 +507,7 @@ model_step(struct model *x, uint64_t *seed)
 		quorum_leave(&q, &x->m);
 		x->joined = false;
 	} else if (what < 4) {
-		x->m.votes = false;
+		quorum_observe(&q, &x->m);
 	} else if (what < 50) {
 		model_sent(x);
 	} else if (what < 80) {
@@ -446,8 +522,9 @@ model_step(struct model *x, uint64_t *seed)
 static bool
 model_low(lsn_t *low)
 {
-	bool any = false;
+	bool any = someone_left;
 
+	*low = left;
 	for (int i = 0; i < MEMBERS; i++) {
 		const struct model *x = &models[i];
 
@@ -471,17 +548,20 @@ test_random_members(void **state)
 	now = 1000;
 	quorum_reset(&q, now);
 	for (int i = 0; i < STEPS; i++) {
-		model_step(&models[rnd_below(&seed, MEMBERS)], &seed);
 		before = q.confirmed;
-		quorum_confirm(&q);
-		assert_true(q.confirmed >= before);
+		model_step(&models[rnd_below(&seed, MEMBERS)], &seed);
+		assert_int_equal(q.confirmed, before);
+		if (rnd_below(&seed, 4) != 0)
+			continue;
+		quorum_settle(&q);
 		if (model_low(&low))
 			assert_int_equal(q.confirmed, lsn_max(before, low));
 		else
 			assert_int_equal(q.confirmed, before);
 		moved += q.confirmed > before;
+		someone_left = false;
 	}
-	assert_true(moved > STEPS / 100);
+	assert_true(moved > STEPS / 200);
 	for (int i = 0; i < MEMBERS; i++)
 		quorum_leave(&q, &models[i].m);
 	assert_null(q.members);
@@ -503,11 +583,14 @@ main(void)
 		TEST(test_transaction_of_several_events),
 		TEST(test_lowest_position_counts),
 		TEST(test_observer_does_not_count),
+		TEST(test_observe),
 		TEST(test_confirmed_never_falls),
 		TEST(test_last_ack_counts_at_leave),
 		TEST(test_leave_with_something_unacked),
 		TEST(test_leave_in_any_order),
+		TEST(test_leave_at_once),
 		TEST(test_leave_without_join),
+		TEST(test_leave_twice),
 		TEST(test_reset),
 		TEST(test_random_members),
 	};

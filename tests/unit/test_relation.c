@@ -146,8 +146,8 @@ test_many(void **state)
 		for (uint32_t i = 1; i <= MANY; i++)
 			assert_held(i * strides[k], i % 4, (int)i);
 		assert_null(relation_cache_get(&cache, 0));
-		assert_null(relation_cache_get(&cache,
-		    (MANY + 1) * strides[k]));
+		assert_null(
+		    relation_cache_get(&cache, (MANY + 1) * strides[k]));
 		relation_cache_free(&cache);
 		assert_null(relation_cache_get(&cache, strides[k]));
 	}
@@ -206,8 +206,8 @@ test_most_columns(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < PGO_MAX_COLUMNS; i++)
-		attr[i] = (struct pgo_attr){ false, i % 2 ? "" : "column", i,
-			-1 };
+		attr[i] =
+		    (struct pgo_attr){ false, i % 2 ? "" : "column", i, -1 };
 	assert_non_null(relation_cache_put(&cache, &msg, &err));
 	r = relation_cache_get(&cache, 1);
 	assert_non_null(r);

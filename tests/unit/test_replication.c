@@ -165,7 +165,8 @@ test_slot_names_refused(void **state)
 		{ "a\nb", "'\n'" },
 		{ "\xc3\xa9", "" },
 		{ "123456789012345678901234567890123456789012345678901234567890"
-		  "1234", "63" },
+		  "1234",
+		    "63" },
 	};
 
 	(void)state;
@@ -222,8 +223,8 @@ test_create_slot(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		repl_create_slot(&sql, "s", rows[i].temporary,
-		    rows[i].failover, rows[i].version);
+		repl_create_slot(&sql, "s", rows[i].temporary, rows[i].failover,
+		    rows[i].version);
 		assert_sql(rows[i].sql);
 	}
 	repl_create_slot(&sql, "a\"b", false, false, 140000);
@@ -307,7 +308,8 @@ test_start_does_not_fit(void **state)
 
 static const uint8_t xlog_data[] = "w\1\2\3\4\5\6\7\x08\x11\x12\x13\x14\x15"
 				   "\x16\x17\x18\xff\xff\xff\xff\xff\xff\xff"
-				   "\xfe" "payload";
+				   "\xfe"
+				   "payload";
 static const uint8_t keepalive[] = "k\x81\2\3\4\5\6\7\x08\0\0\0\0\0\0\1\0\1";
 
 #define XLOG_HEAD 25
@@ -368,8 +370,7 @@ test_parse_keepalive(void **state)
 	for (size_t n = 1; n < KEEPALIVE; n++)
 		assert_refused(parse(keepalive, n, &msg), ERR_PROTO, "'k'");
 	/* its NUL is one byte too many */
-	assert_refused(parse(keepalive, KEEPALIVE + 1, &msg), ERR_PROTO,
-	    "'k'");
+	assert_refused(parse(keepalive, KEEPALIVE + 1, &msg), ERR_PROTO, "'k'");
 }
 
 static void

@@ -48,8 +48,9 @@ append(lsn_t commit_lsn, uint32_t seq, size_t len, int fill)
 
 	for (size_t i = 0; i < len; i++)
 		data[i] = (uint8_t)(fill + (int)i);
-	assert_int_equal(
-	    ring_append(&ring, pos, commit_lsn + seq, tag, data, len), 0);
+	assert_int_equal(ring_append(&ring, pos, commit_lsn + seq, tag, data,
+			     len),
+	    0);
 	memset(data, '#', len + 1);
 	free(data);
 	check_invariant();
@@ -95,8 +96,7 @@ test_append(void **state)
 	assert_int_equal(ring_behind(&ring, 3), 0);
 	assert_int_equal(ring_behind(&ring, 2), COST(300));
 	assert_int_equal(ring_behind(&ring, 1), COST(300) + COST(0));
-	assert_int_equal(ring_behind(&ring, 0),
-	    COST(300) + COST(0) + COST(5));
+	assert_int_equal(ring_behind(&ring, 0), COST(300) + COST(0) + COST(5));
 	assert_int_equal(ring.last.commit_lsn, 20);
 	assert_int_equal(ring.last.seq, 1);
 }
@@ -104,10 +104,9 @@ test_append(void **state)
 static void
 test_positions_compare(void **state)
 {
-	static const struct ring_pos in_order[] = { { 0, 0 },
-		{ 1, RING_BEGIN }, { 1, 1 }, { 1, 2 }, { 1, RING_COMMIT },
-		{ 2, RING_BEGIN }, { UINT64_C(1) << 32, 1 },
-		{ UINT64_MAX, 1 } };
+	static const struct ring_pos in_order[] = { { 0, 0 }, { 1, RING_BEGIN },
+		{ 1, 1 }, { 1, 2 }, { 1, RING_COMMIT }, { 2, RING_BEGIN },
+		{ UINT64_C(1) << 32, 1 }, { UINT64_MAX, 1 } };
 
 	(void)state;
 	for (int i = 0; i < 8; i++)

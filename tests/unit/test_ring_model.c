@@ -85,8 +85,8 @@ model_append(struct model *m, uint64_t *seed)
 	if (m->last.seq > 0 && rnd_below(seed, 2) == 0) {
 		m->last.seq++;
 	} else {
-		m->last.commit_lsn = m->last.commit_lsn + 1 +
-		    rnd_below(seed, 5);
+		m->last.commit_lsn =
+		    m->last.commit_lsn + 1 + rnd_below(seed, 5);
 		m->last.seq = 1;
 	}
 	all[m->next].pos = m->last;
@@ -109,8 +109,7 @@ model_trim(struct model *m, uint64_t *seed)
 				   .pos.commit_lsn;
 	ring_trim(&ring, m->low, m->confirmed);
 	while (m->first < m->low &&
-	    (all[m->first].pos.commit_lsn < m->confirmed ||
-		behind > ring.size))
+	    (all[m->first].pos.commit_lsn < m->confirmed || behind > ring.size))
 		behind -= COST(all[m->first++].len);
 }
 
@@ -167,12 +166,12 @@ compare(struct model *m, uint64_t *seed)
 	assert_true(ring.segment_id <= ring.next);
 	assert_null(ring_at(&ring, m->next));
 	assert_int_equal(ring_behind(&ring, m->low), behind);
-	m->paused = behind >= ring.size ||
-	    (m->paused && behind > ring.size / 2);
+	m->paused =
+	    behind >= ring.size || (m->paused && behind > ring.size / 2);
 	assert_int_equal(ring_room(&ring), !m->paused);
 	for (int i = 0; i < 3 && m->first < m->next; i++) {
-		uint64_t id = m->first +
-		    rnd_below(seed, (uint32_t)(m->next - m->first));
+		uint64_t id =
+		    m->first + rnd_below(seed, (uint32_t)(m->next - m->first));
 
 		assert_entry(id);
 		assert_int_equal(ring_behind(&ring, id), model_behind(m, id));

@@ -112,7 +112,10 @@ test_put_into_used_buffer(void **state)
 	wire_put_terminate(&out);
 	assert_false(out.failed);
 	p = buf_head(&out);
-	assert_memory_equal(p, "\0\x0a" "first\0d\0\1\x86\xa4\0", 14);
+	assert_memory_equal(p,
+	    "\0\x0a"
+	    "first\0d\0\1\x86\xa4\0",
+	    14);
 	assert_int_equal(buf_unread(&out), 8 + 5 + BIG + 5);
 	assert_memory_equal(p + 8 + 5 + BIG, "X\0\0\0\4", 5);
 	free(big);
@@ -152,7 +155,9 @@ static const struct {
 	{ false, BYTES("v\0\0\0\x0c\0\3\0\0\0\0\0\0") },
 	{ true, BYTES("Z\0\0\0\5I") },
 	{ true, BYTES("K\0\0\0\x0c\0\0\0\1\0\0\0\2") },
-	{ true, BYTES("S\0\0\0\x0d" "server\0001\0") },
+	{ true,
+	    BYTES("S\0\0\0\x0d"
+		  "server\0001\0") },
 	{ true, BYTES("c\0\0\0\4") },
 	{ true, BYTES("d\0\0\0\x0cw1234567") },
 	{ true, BYTES("W\0\0\0\7\0\0\0") },
@@ -232,8 +237,9 @@ assert_max_body(int type, bool authenticated, size_t max)
 {
 	size_t want;
 
-	assert_int_equal(
-	    cut_header(type, (uint32_t)max + 4, authenticated, &want), 0);
+	assert_int_equal(cut_header(type, (uint32_t)max + 4, authenticated,
+			     &want),
+	    0);
 	assert_int_equal(want, max + 5);
 	assert_proto(cut_header(type, (uint32_t)max + 5, authenticated, &want));
 }
@@ -254,8 +260,8 @@ test_before_authentication(void **state)
 			assert_proto(cut_header(type, 8, false, &want));
 	}
 	/* It need not wait for five bytes of an SSH banner or of HTTP. */
-	assert_proto(wire_cut((const uint8_t *)"S", 1, false, &msg, &want,
-	    &err));
+	assert_proto(
+	    wire_cut((const uint8_t *)"S", 1, false, &msg, &want, &err));
 	assert_proto(wire_cut((const uint8_t *)"HTTP/1.1 400", 12, false, &msg,
 	    &want, &err));
 }
@@ -502,8 +508,12 @@ test_row_cut_off(void **state)
 	/* its NUL is one byte too many */
 	assert_proto(read_row(some_row, sizeof(some_row), &row));
 	assert_proto(read_row(BYTES("\0\1\0\0\0\4abc"), &row));
-	assert_proto(read_row(BYTES("\0\1\x7f\xff\xff\xff" "abc"), &row));
-	assert_proto(read_row(BYTES("\0\1\xff\xff\xff\xfe" "abc"), &row));
+	assert_proto(read_row(BYTES("\0\1\x7f\xff\xff\xff"
+				    "abc"),
+	    &row));
+	assert_proto(read_row(BYTES("\0\1\xff\xff\xff\xfe"
+				    "abc"),
+	    &row));
 	assert_proto(read_row(BYTES("\0\1\x80\0\0\0abc"), &row));
 }
 
