@@ -231,21 +231,24 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 /*
  * A server that is shutting down asks for an answer after every answer, until
  * its last byte is confirmed. It must not wait for ever for a client that does
- * not acknowledge.
+ * not acknowledge. (While it catches up it may ask often, too, but about what
+ * is confirmed already, or about one position after the other.)
  */
 static int
-check_nagging(struct walreceiver *wr, int64_t now, struct err *err)
+check_nagging(struct walreceiver *wr, lsn_t wal_end, int64_t now,
+    struct err *err)
 {
-	if (now - wr->status_sent_at >= NAG_GAP)
+	if (now - wr->status_sent_at >= NAG_GAP || wal_end <= wr->reported) {
 		wr->nagged_at = 0;
-	else if (wr->nagged_at == 0)
+	} else if (wr->nagged_at == 0 || wr->nagged_lsn != wal_end) {
 		wr->nagged_at = now;
-	else if (now - wr->nagged_at >= wr->config->shutdown_grace_us)
+		wr->nagged_lsn = wal_end;
+	} else if (now - wr->nagged_at >= wr->config->shutdown_grace_us) {
 		return err_set(err, ERR_IO,
-		    "the server is shutting down and "
-		    "waits for what is not acknowledged (" LSN_FMT
-		    " of " LSN_FMT "): let go",
-		    LSN_ARG(wr->reported), LSN_ARG(wr->received));
+		    "the server is shutting down and waits for what is not "
+		    "acknowledged (" LSN_FMT " of " LSN_FMT "): let go",
+		    LSN_ARG(wr->reported), LSN_ARG(wal_end));
+	}
 	return 0;
 }
 
@@ -260,7 +263,7 @@ keepalive(struct walreceiver *wr, const struct repl_msg *m, int64_t now,
 		return 0;
 	if (due < wr->status_at)
 		wr->status_at = due;
-	return check_nagging(wr, now, err);
+	return check_nagging(wr, m->wal_end, now, err);
 }
 
 static int

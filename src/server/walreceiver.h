@@ -90,6 +90,7 @@ struct walreceiver {
 	lsn_t received;    /* reported as written */
 	lsn_t reported;    /* as flushed */
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
+	lsn_t nagged_lsn;  /* to have this confirmed */
 
 	bool found; /* the query of this state returned a row */
 	/* What the slot's row or the last IDENTIFY_SYSTEM said: */
