@@ -152,15 +152,27 @@ reader(struct into *to)
 	return cb;
 }
 
+/* nanopb would take a number where a string is due. */
+static bool
+is_string_due(pb_istream_t *s, uint32_t tag, void *arg)
+{
+	(void)arg;
+	return s != NULL || tag < plugin_InsertEvent_schema_tag ||
+	    tag > plugin_InsertEvent_json_payload_tag;
+}
+
 static bool
 get_row(pb_istream_t *s, struct event *e, struct buf *hold)
 {
 	struct into schema = { .hold = hold }, table = { .hold = hold };
 	struct into json = { .hold = hold };
+	pb_istream_t look = *s;
 	plugin_InsertEvent row = { .schema = reader(&schema),
 		.table = reader(&table),
 		.json_payload = reader(&json) };
 
+	if (!proto_fields(&look, is_string_due, NULL))
+		return false;
 	buf_reset(hold);
 	buf_put_u8(hold, 0); /* what an absent string points at */
 	if (!pb_decode(s, plugin_InsertEvent_fields, &row) || hold->failed)

@@ -92,7 +92,7 @@ consumers_forget(struct consumers *cs)
 	for (c = cs->first; c != NULL; c = c->next) {
 		c->position = 0;
 		quorum_leave(cs->quorum, &c->hold);
-		if (c->required && c->stream == NULL)
+		if (c->required)
 			quorum_join(cs->quorum, &c->hold, 0);
 	}
 }

@@ -37,7 +37,7 @@ void consumers_free(struct consumers *cs);
 struct consumer *consumers_get(struct consumers *cs, const char *name);
 /* From now on nothing is confirmed that this consumer has not acknowledged. */
 int consumers_require(struct consumers *cs, const char *name);
-/* Another epoch: every position is forgotten. */
+/* Another epoch: every position is forgotten. No stream has a place. */
 void consumers_forget(struct consumers *cs);
 
 /* stream takes the name; until consumer_placed, what the consumer has not

@@ -178,14 +178,6 @@ ring_segment(struct ring *r, lsn_t lsn)
 	r->last = (struct ring_pos){ 0, 0 };
 }
 
-void
-ring_epoch(struct ring *r)
-{
-	r->epoch++;
-	r->epoch_id = r->next;
-	ring_segment(r, UINT64_MAX); /* until the next one begins */
-}
-
 bool
 ring_holds(const struct ring *r, lsn_t lsn, uint64_t *cursor)
 {

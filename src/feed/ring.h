@@ -69,8 +69,6 @@ struct ring {
 	uint64_t segment_id;
 	lsn_t segment_lsn;
 	struct ring_pos last; /* newest in this segment; 0/0, 0: none */
-	uint32_t epoch;       /* counts them; an epoch begins at entry */
-	uint64_t epoch_id;    /* epoch_id, and positions start anew */
 };
 
 void ring_init(struct ring *r, size_t size);
@@ -103,10 +101,6 @@ bool ring_room(struct ring *r);
 
 /* Begins a segment: every transaction with a commit LSN >= lsn follows. */
 void ring_segment(struct ring *r, lsn_t lsn);
-
-/* What follows is of another server or timeline: its positions say nothing
- * about those before. */
-void ring_epoch(struct ring *r);
 
 /*
  * Can a stream that wants every transaction with a commit LSN >= lsn start in

@@ -47,13 +47,6 @@ publish_start(struct publish *p, lsn_t lsn, bool resume)
 }
 
 void
-publish_forget(struct publish *p)
-{
-	ring_epoch(p->ring);
-	p->complete_lsn = 0;
-}
-
-void
 publish_stop(struct publish *p)
 {
 	relation_cache_free(&p->relations);

@@ -56,8 +56,6 @@ void publish_free(struct publish *p);
  * in the ring is appended again. Otherwise it is a segment of its own.
  */
 void publish_start(struct publish *p, lsn_t lsn, bool resume);
-/* Everything that was read is of another server or timeline. */
-void publish_forget(struct publish *p);
 /* The COPY is over: an open transaction will come again from its start. */
 void publish_stop(struct publish *p);
 

@@ -183,8 +183,9 @@ prepare(struct server *sv, int64_t now)
 	}
 	if (sv->sessions.next_at < until)
 		until = sv->sessions.next_at;
-	return sv->phase != RUNNING && sv->phase_at < until ? sv->phase_at
-							    : until;
+	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
+		until = sv->phase_at;
+	return until;
 }
 
 static void
@@ -272,7 +273,6 @@ serve_streams(struct server *sv, int64_t now)
 	}
 	if (sv->wr.new_timeline && sv->wr.state >= WR_READY) {
 		sv->wr.new_timeline = false;
-		publish_forget(&sv->publish);
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))
@@ -341,6 +341,8 @@ turn(struct server *sv, int64_t now, struct err *err)
 	read_clients(sv);
 	if ((p[FD_LISTENER].revents & POLLIN) != 0)
 		accept_clients(sv, now);
+	/* Before the last stream's leave ends the COPY. */
+	quorum_confirm(&sv->quorum);
 	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
 	if (walreceiver_step(&sv->wr, pg, now, err) == -1)
 		return -1;

@@ -19,6 +19,8 @@
 #define PROGRESS_MIN MS(100)
 /* Waiting and stuck streams are looked at this often. */
 #define TICK SECONDS(1)
+/* How long a stream that has ended may take over its last message. */
+#define GONE_TIME SECONDS(5)
 /* How often a stream that acknowledges nothing is complained about, and for
  * how long it may go unnoticed. */
 #define WARN_INTERVAL SECONDS(300)
@@ -69,12 +71,14 @@ detach(struct session *s)
 		    live ? &s->member : NULL);
 	quorum_leave(l->quorum, &s->member);
 	set_state(s, SESSION_GONE);
+	s->moved_at = s->list->now;
 	log_info("session.closed",
 	    "stream%s%s closed: %" PRIu64
 	    " events sent, acknowledged up to " LSN_FMT ", %u left",
 	    s->consumer != NULL ? " of " : "",
 	    s->consumer != NULL ? s->consumer->name : "", s->sent,
 	    LSN_ARG(s->member.acked), l->attached);
+	s->consumer = NULL;
 }
 
 void
@@ -179,6 +183,8 @@ acknowledge(struct session *s, lsn_t lsn)
 		return;
 	}
 	s->acks++;
+	if (lsn <= s->walk.start_lsn)
+		return; /* it began there */
 	if (quorum_ack(&s->member, lsn, &err) == -1) {
 		log_warn("session.bad_ack", "%s", err.text);
 		session_end(s, GRPC_INVALID_ARGUMENT, "%s", err.text);
@@ -202,6 +208,7 @@ begin(struct session *s, struct client_message *m)
 		    id, s->start.system_identifier);
 		return;
 	}
+	s->since_at = s->list->now;
 	s->walk.marks = true;
 	s->walk.filter = (struct filter){ s->start.table, s->start.tables,
 		s->start.operations };
@@ -246,6 +253,12 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	proto_start_free(&m.start);
 }
 
+static bool
+is_required(const struct session *s)
+{
+	return s->consumer != NULL && s->consumer->required;
+}
+
 /* Who will not acknowledge any more holds nobody up; it keeps receiving. */
 static void
 session_half_closed(struct h2_stream *stream)
@@ -255,7 +268,7 @@ session_half_closed(struct h2_stream *stream)
 	if (s != NULL && s->state == SESSION_STARTING)
 		session_end(s, GRPC_INVALID_ARGUMENT,
 		    "the first message must be start");
-	else if (s != NULL)
+	else if (s != NULL && !is_required(s))
 		quorum_observe(s->list->quorum, &s->member);
 }
 
@@ -286,28 +299,42 @@ asked_lsn(const struct session *s)
 	return lsn_max(s->start.after_lsn, remembered);
 }
 
+/* Is what the client asks for out of reach? Then the stream has been ended. */
 static bool
 refused(struct session *s, lsn_t asked, lsn_t oldest)
 {
-	if (!s->start.exact || asked == 0 || asked >= oldest)
-		return false;
-	session_end(s, GRPC_OUT_OF_RANGE,
-	    "the oldest position that can be "
-	    "started from is " LSN_FMT "; changes from " LSN_FMT " on were "
-	    "confirmed without this consumer",
-	    LSN_ARG(oldest), LSN_ARG(asked));
-	return true;
+	const struct walreceiver *wr = s->list->wr;
+	lsn_t newest = lsn_max(wr->server_lsn, wr->received);
+
+	if (asked > newest)
+		session_end(s, GRPC_OUT_OF_RANGE,
+		    "the position " LSN_FMT
+		    " is ahead of the server's, " LSN_FMT
+		    ": it is of another cluster, or of before a restore",
+		    LSN_ARG(asked), LSN_ARG(newest));
+	else if (s->start.exact && asked != 0 && asked < oldest)
+		session_end(s, GRPC_OUT_OF_RANGE,
+		    "the oldest position that can be started from is " LSN_FMT
+		    "; changes from " LSN_FMT " on were confirmed without this "
+		    "consumer",
+		    LSN_ARG(oldest), LSN_ARG(asked));
+	return s->state == SESSION_GONE;
 }
 
 static void
 put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 {
 	struct session_list *l = s->list;
+	lsn_t known =
+	    lsn_max(l->quorum->confirmed, l->wr->publish->complete_lsn);
 
 	set_state(s, SESSION_LIVE);
 	walk_start(&s->walk, cursor, start_lsn);
-	quorum_join(l->quorum, &s->member, start_lsn);
-	s->member.votes = !s->stream->half_closed && !s->start.observer;
+	/* It votes for no more than is known to have been there. */
+	quorum_join(l->quorum, &s->member,
+	    start_lsn < known ? start_lsn : known);
+	s->member.votes =
+	    is_required(s) || (!s->stream->half_closed && !s->start.observer);
 	if (s->consumer != NULL)
 		consumer_placed(l->consumers, s->consumer);
 	s->moved_at = s->warned_at = s->progress_at = l->now;
@@ -429,29 +456,33 @@ static bool
 is_stuck(const struct session *s)
 {
 	const struct session_list *l = s->list;
-	bool others = l->attached > (s->state == SESSION_LIVE);
 	int64_t since = s->moved_at > l->paused_at ? s->moved_at : l->paused_at;
 
-	return l->slow_timeout_us > 0 && l->paused_at != 0 && others &&
-	    needs_ring(s) && feeder_low(s) < l->ring->next &&
+	return l->slow_timeout_us > 0 && l->paused_at != 0 && l->attached > 1 &&
+	    feeder_low(s) < l->ring->next &&
 	    l->now - since >= l->slow_timeout_us;
 }
 
 /* Its flow control lets no trailers through: only a reset reaches it. */
 static void
-drop_stuck(struct session *s)
+drop(struct session *s)
 {
-	log_warn("session.slow",
-	    "a stream%s%s took nothing for %d s and held "
-	    "others up: ended",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    (int)(s->list->slow_timeout_us / 1000000));
 	s->in_event = false;
 	s->batch_left = 0;
 	buf_reset(&s->out);
 	detach(s);
 	h2_reset(s->stream);
+}
+
+static void
+drop_stuck(struct session *s)
+{
+	log_warn("session.slow",
+	    "a stream%s%s took nothing for %d s and held others up: ended",
+	    s->consumer != NULL ? " of " : "",
+	    s->consumer != NULL ? s->consumer->name : "",
+	    (int)(s->list->slow_timeout_us / 1000000));
+	drop(s);
 }
 
 static void
@@ -478,10 +509,13 @@ sessions_update(struct session_list *l)
 		l->paused_at = l->now;
 	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
-		if (is_stuck(s))
+		if (s->state == SESSION_LIVE && is_stuck(s))
 			drop_stuck(s);
 		else if (s->state == SESSION_LIVE)
 			update_live(s);
+		else if (s->state == SESSION_GONE && feeder_busy(s) &&
+		    l->now - s->moved_at >= GONE_TIME)
+			drop(s);
 	}
 }
 
@@ -513,15 +547,10 @@ sessions_settled(const struct session_list *l)
 void
 sessions_forget(struct session_list *l)
 {
-	struct session *s;
-
+	sessions_end(l, false, GRPC_UNAVAILABLE,
+	    "positions start anew on another timeline: reconnect");
 	consumers_forget(l->consumers);
-	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state != SESSION_LIVE)
-			continue;
-		s->member.acked = s->member.sent = s->member.served =
-		    l->quorum->confirmed;
-	}
+	quorum_reset(l->quorum, l->quorum->confirmed);
 }
 
 void

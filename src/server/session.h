@@ -92,8 +92,8 @@ uint64_t sessions_low(const struct session_list *l);
  * is? */
 bool sessions_settled(const struct session_list *l);
 
-/* The database is another one, or the slot: nothing that was sent or
- * acknowledged before says anything now. */
+/* The server is on another timeline: nothing that was sent or acknowledged
+ * before says anything now. Streams in place end, names lose their positions. */
 void sessions_forget(struct session_list *l);
 
 /* Ends every session, or only those in place: who is still waiting has lost

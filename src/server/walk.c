@@ -24,7 +24,6 @@ walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn)
 	w->cursor = cursor;
 	w->start_lsn = start_lsn;
 	w->last = (struct ring_pos){ 0, 0 };
-	w->epoch = w->ring->epoch;
 	w->begun = false;
 }
 
@@ -84,15 +83,9 @@ settle(struct walk *w)
 {
 	const struct ring_entry *e;
 
-	for (;;) {
-		if (w->epoch != w->ring->epoch &&
-		    w->cursor >= w->ring->epoch_id)
-			walk_start(w, w->cursor, 0);
-		e = ring_at(w->ring, w->cursor);
-		if (e == NULL || wants(w, e))
-			return e;
+	while ((e = ring_at(w->ring, w->cursor)) != NULL && !wants(w, e))
 		pass(w, e);
-	}
+	return e;
 }
 
 bool

@@ -24,7 +24,6 @@ struct walk {
 	uint64_t cursor;      /* the entry to look at next */
 	lsn_t start_lsn;      /* transactions that commit before are skipped */
 	struct ring_pos last; /* everything up to here has gone by */
-	uint32_t epoch;       /* of the ring, that last is of */
 
 	struct event_txn txn; /* of the entry at cursor, once settled */
 	bool begun;           /* its begin was handed out */

@@ -232,6 +232,13 @@ done_slot(struct walreceiver *wr, struct err *err)
 		    wr->config->slot);
 	if (!wr->found)
 		return WR_CREATE;
+	if (wr->was_ready && wr->server_lsn < q->confirmed) {
+		err_set(&wr->broken, ERR_LOST,
+		    "the server's WAL ends at " LSN_FMT ", before " LSN_FMT
+		    ", which was confirmed: it was set back",
+		    LSN_ARG(wr->server_lsn), LSN_ARG(q->confirmed));
+		wr->new_timeline = wr->rewind = true;
+	}
 	if (wr->new_timeline) {
 		quorum_reset(q, wr->slot_confirmed);
 		return WR_READY;
@@ -279,12 +286,15 @@ done_create(struct walreceiver *wr, struct err *err)
 	return WR_READY;
 }
 
+/* A temporary slot streams from now on. */
 static int
 done_locate(struct walreceiver *wr, struct err *err)
 {
+	struct quorum *q = wr->quorum;
+
 	(void)err;
-	quorum_reset(wr->quorum,
-	    lsn_max(wr->quorum->confirmed, wr->server_lsn));
+	if (wr->config->temporary)
+		quorum_reset(q, lsn_max(q->confirmed, wr->server_lsn));
 	return WR_START;
 }
 
@@ -306,7 +316,7 @@ done_copy(struct walreceiver *wr, struct err *err)
 	(void)err;
 	log_info("replication.stopped",
 	    "replication stopped, confirmed " LSN_FMT, LSN_ARG(wr->reported));
-	return wr->config->temporary ? WR_DROP : WR_OFFLINE;
+	return wr->config->temporary && !wr->closing ? WR_DROP : WR_OFFLINE;
 }
 
 static void

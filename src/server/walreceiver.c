@@ -21,6 +21,7 @@
 /* A server that asks again so soon after an answer is shutting down. */
 #define NAG_GAP SECONDS(1)
 #define STOP_TIMEOUT SECONDS(5)
+#define QUERY_TIMEOUT SECONDS(60)
 #define CLOSE_TIMEOUT SECONDS(1)
 #define ADVANCE_INTERVAL SECONDS(240)
 #define READ_SIZE ((size_t)128 * 1024)
@@ -101,6 +102,15 @@ walreceiver_want(struct walreceiver *wr)
 	return may_read(wr) ? events : (short)(events & ~POLLIN);
 }
 
+/* A question that is answered at once. To make a slot, PostgreSQL waits for
+ * transactions; to advance one, it reads. */
+static bool
+asks(const struct walreceiver *wr)
+{
+	return walquery[wr->state].ask != NULL && wr->state != WR_CREATE &&
+	    wr->state != WR_ADVANCE;
+}
+
 int64_t
 walreceiver_deadline(struct walreceiver *wr, int64_t now)
 {
@@ -114,11 +124,13 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 		    : wr->config->temporary ? wr->advance_at
 					    : INT64_MAX;
 	case WR_STREAMING:
+		if (!wr->wanted || wr->rewind || wr->closing)
+			return now;
 		return wr->pending && may_read(wr) ? now : wr->status_at;
 	case WR_STOPPING:
 		return wr->stop_at;
 	default:
-		return INT64_MAX;
+		return asks(wr) ? wr->state_at + QUERY_TIMEOUT : INT64_MAX;
 	}
 }
 
@@ -147,15 +159,29 @@ is_passing(const struct err *err)
 	return false;
 }
 
-/* What the server's refusal to stream from the slot means. */
+/* What the server's refusal to stream means: of the slot, or later of the
+ * publication. */
 static void
 classify(const struct walreceiver *wr, struct err *err)
 {
-	if (err->kind != ERR_SERVER || wr->state != WR_START)
+	if (err->kind != ERR_SERVER)
+		return;
+	if (wr->state == WR_STREAMING && strcmp(err->sqlstate, "42704") == 0)
+		err->kind = ERR_CONFIG;
+	if (wr->state != WR_START)
 		return;
 	if (strcmp(err->sqlstate, "42704") == 0 ||
 	    strcmp(err->sqlstate, "55000") == 0)
 		err->kind = ERR_LOST;
+}
+
+/* Was the last COPY worth beginning? If not, the next one waits for longer. */
+static bool
+made_progress(const struct walreceiver *wr, int64_t now)
+{
+	return wr->state == WR_STREAMING &&
+	    (wr->publish->events > wr->events ||
+		now - wr->state_at >= BACKOFF_MAX);
 }
 
 /* The connection is of no more use. Returns -1 when there is no point in
@@ -165,6 +191,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 {
 	int64_t wait;
 
+	if (made_progress(wr, now))
+		wr->backoff_us = BACKOFF_MIN;
 	if (strcmp(err->sqlstate, "55006") == 0 && wr->backoff_us > BUSY_MAX)
 		wr->backoff_us = BUSY_MAX;
 	wait = jitter(wr->backoff_us);
@@ -217,7 +245,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	/* Streams that stayed attached keep what is in the ring. */
 	publish_start(wr->publish, lsn, !wr->rewind);
 	wr->rewind = false;
-	wr->backoff_us = BACKOFF_MIN;
+	wr->events = wr->publish->events;
 	wr->received = lsn;
 	wr->nagged_at = 0;
 	wr->last.kind = ERR_NONE;
@@ -400,7 +428,7 @@ on_ready(struct walreceiver *wr, int64_t now)
 		wr->advance_at = now + ADVANCE_INTERVAL;
 	if (wr->wanted) {
 		wr->advance_at = 0;
-		set_state(wr, wr->config->temporary ? WR_LOCATE : WR_START);
+		set_state(wr, WR_LOCATE);
 	} else if (wr->config->temporary && now >= wr->advance_at) {
 		wr->advance_at = 0;
 		set_state(wr, WR_ADVANCE);
@@ -434,6 +462,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	else if (wr->state == WR_STREAMING &&
 	    (!wr->wanted || wr->rewind || wr->closing))
 		stop_streaming(wr, now);
+	else if (asks(wr) && now - wr->state_at >= QUERY_TIMEOUT)
+		return err_set(err, ERR_IO, "the server does not answer");
 	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
 		disconnect(wr, now);
 	return wr->pg.state == PGCONN_READY ? pgconn_flush(&wr->pg, err) : 0;
@@ -443,9 +473,14 @@ int
 walreceiver_step(struct walreceiver *wr, short revents, int64_t now,
     struct err *err)
 {
-	if (step(wr, revents, now, err) == 0)
-		return 0;
-	return fail(wr, now, err);
+	enum walreceiver_state before = wr->state;
+	int rc = step(wr, revents, now, err);
+
+	if (rc == -1)
+		rc = fail(wr, now, err);
+	if (wr->state != before)
+		wr->state_at = now;
+	return rc;
 }
 
 void
@@ -476,7 +511,9 @@ walreceiver_report(struct walreceiver *wr, int64_t now)
 
 	if (wr->state != WR_STREAMING)
 		return;
-	if (wr->quorum->confirmed > wr->reported || now >= wr->status_at)
+	/* Not behind one that the server has not taken yet. */
+	if (buf_unread(&wr->pg.conn.out) == 0 &&
+	    (wr->quorum->confirmed > wr->reported || now >= wr->status_at))
 		send_status(wr, now);
 	/* A failure shows at the next step. */
 	pgconn_flush(&wr->pg, &ignored);

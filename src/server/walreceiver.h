@@ -19,7 +19,7 @@
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
  *	    ^			      (first start, or temporary) CREATE |
  *	    |						     \------> READY
- *	    |		    (temporary) LOCATE -> START <----------------+
+ *	    |		    	 LOCATE -> START <----------------+
  *	    |					    v
  *	    +-- DROP (temporary) <- STOPPING <- STREAMING
  *	    +-- any failure, after a while
@@ -74,6 +74,7 @@ struct walreceiver {
 	bool was_ready; /* the first connect succeeded */
 	bool pending;   /* messages are here that there was no room for */
 
+	int64_t state_at;   /* when the state was entered */
 	int64_t retry_at;   /* OFFLINE: when to try again */
 	int64_t backoff_us; /* the next wait */
 	int64_t stop_at;    /* STOPPING: give up and disconnect */
@@ -89,6 +90,7 @@ struct walreceiver {
 	int64_t status_sent_at;
 	lsn_t received;    /* reported as written */
 	lsn_t reported;    /* as flushed */
+	uint64_t events;   /* in the ring when the last COPY began */
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 	lsn_t nagged_lsn;  /* to have this confirmed */
 

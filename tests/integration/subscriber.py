@@ -30,9 +30,6 @@ class WithMetadata:
         return lambda requests, **more: call(
             requests, metadata=self._metadata, **more)
 
-    def close(self):
-        self._on.close()
-
 
 class Subscriber(Client):
     """messages: all that came, those of a Batch one by one; events: the rows,
@@ -43,13 +40,16 @@ class Subscriber(Client):
     """
 
     def __init__(self, stubs, address, begin=True, method=SUBSCRIBE,
-                 metadata=None, held=False, ack_commits=False, **fields):
+                 metadata=None, held=False, ack_commits=False, on=None,
+                 **fields):
         self.messages = []
         self.batches = []
         self.ack_commits = ack_commits
-        self._on = WithMetadata(channel(address), metadata or {})
-        super().__init__(stubs, on=self._on, held=held, raw=True,
-                         method=method)
+        self._channel = None
+        if on is None:
+            on = self._channel = channel(address)
+        super().__init__(stubs, on=WithMetadata(on, metadata or {}),
+                         held=held, raw=True, method=method)
         if begin:
             self.start(**fields)
 
@@ -57,9 +57,9 @@ class Subscriber(Client):
         op = message.WhichOneof("msg")
         if op == "batch":
             inner = message.batch.messages
+            self.batches.append((message.ByteSize(), len(inner)))
             for one in inner:
                 self._take(one)
-            self.batches.append((message.ByteSize(), len(inner)))
             return
         body = getattr(message, op)
         self.messages.append(Message(op, body))
@@ -80,7 +80,8 @@ class Subscriber(Client):
 
     def close(self):
         super().close()
-        self._on.close()
+        if self._channel is not None:
+            self._channel.close()
 
     # What came
 

@@ -215,30 +215,30 @@ def test_names_last(db, server, subscribe):
 def test_cut_in_a_transaction(db, server, subscribe):
     """Cut off in a transaction, its begin and commit still come once."""
     stream = subscribe(server("--buffer-size", "256KiB"), held=True)
-    db.fill(1, 4000, 1000)
+    db.fill(1, 15000, 1000)
     db.wait_stalled()
     pid = db.terminate_walsender()
     stream.release()
     db.wait_walsender(other_than=pid)
-    db.fill(4001, 4001)
+    db.fill(15001, 15001)
     found = stream.transactions(2)
-    assert found[0].commit.event_count == 4000
-    assert [e.seq for e in found[0].events] == list(range(1, 4001))
-    assert stream.ids() == list(range(1, 4002))
+    assert found[0].commit.event_count == 15000
+    assert [e.seq for e in found[0].events] == list(range(1, 15001))
+    assert stream.ids() == list(range(1, 15002))
 
 
 def test_joining_in_a_transaction(db, server, subscribe):
     """A stream that joins while one is under way gets it from its begin."""
     walstream = server("--buffer-size", "256KiB")
     first = subscribe(walstream, held=True)
-    db.fill(1, 4000, 1000)
+    db.fill(1, 15000, 1000)
     db.wait_stalled()
     late = subscribe(walstream, wait=False)
     first.release()
     for stream in first, late:
         found, = stream.transactions(1)
-        assert found.commit.event_count == 4000
-        assert stream.ids() == list(range(1, 4001))
+        assert found.commit.event_count == 15000
+        assert stream.ids() == list(range(1, 15001))
 
 
 def test_other_cluster(db, server, subscribe):

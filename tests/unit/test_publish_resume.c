@@ -149,23 +149,6 @@ test_fresh_segment_in_mid_transaction(void **state)
 }
 
 static void
-test_forget(void **state)
-{
-	uint64_t cursor;
-
-	(void)state;
-	take(script, SCRIPT);
-	publish_stop(&p);
-	publish_forget(&p);
-	assert_int_equal(p.complete_lsn, 0);
-	assert_false(ring_holds(&ring, UINT64_MAX - 1, &cursor));
-	publish_start(&p, 10, false);
-	take(script, SCRIPT);
-	assert_string_equal(shown(ring.epoch_id), played);
-	assert_true(ring_holds(&ring, 10, &cursor));
-}
-
-static void
 test_relations_end_with_their_copy(void **state)
 {
 	(void)state;
@@ -355,7 +338,6 @@ main(void)
 		TEST(test_complete_after_stop),
 		TEST(test_fresh_segment_repeats_all),
 		TEST(test_fresh_segment_in_mid_transaction),
-		TEST(test_forget),
 		TEST(test_relations_end_with_their_copy),
 		TEST(test_wrong_outside_transaction),
 		TEST(test_wrong_inside_transaction),

@@ -385,6 +385,22 @@ test_leave_at_once(void **state)
 	}
 }
 
+/* In the middle of a turn who has left is not forgotten. */
+static void
+test_confirm_within_a_turn(void **state)
+{
+	(void)state;
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_served(&a, 200);
+	quorum_served(&b, 300);
+	quorum_leave(&q, &a);
+	assert_int_equal(quorum_confirm(&q), 200);
+	assert_int_equal(quorum_confirm(&q), 200);
+	assert_confirmed(200);
+	assert_int_equal(quorum_confirm(&q), 300);
+}
+
 static void
 test_leave_without_join(void **state)
 {
@@ -589,6 +605,7 @@ main(void)
 		TEST(test_leave_with_something_unacked),
 		TEST(test_leave_in_any_order),
 		TEST(test_leave_at_once),
+		TEST(test_confirm_within_a_turn),
 		TEST(test_leave_without_join),
 		TEST(test_leave_twice),
 		TEST(test_reset),

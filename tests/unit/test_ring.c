@@ -371,35 +371,6 @@ test_empty_segment(void **state)
 	assert_holds(20, 1);
 }
 
-/* Another server: nothing of what is there can be started in, until the next
- * segment begins. */
-static void
-test_epoch(void **state)
-{
-	uint32_t epoch = ring.epoch;
-
-	(void)state;
-	ring_segment(&ring, 100);
-	append(120, 1, 10, 1);
-	append(150, 1, 10, 2);
-	ring_epoch(&ring);
-	check_invariant();
-	assert_int_equal(ring.epoch, epoch + 1);
-	assert_int_equal(ring.epoch_id, 2);
-	assert_int_equal(ring.last.commit_lsn, 0);
-	assert_lacks(0);
-	assert_lacks(120);
-	assert_lacks(1000);
-	assert_entry(0, 120, 1, 10, 1); /* for those who are there still */
-	ring_segment(&ring, 30);
-	append(40, 1, 10, 3);
-	assert_int_equal(ring.epoch, epoch + 1);
-	assert_int_equal(ring.epoch_id, 2);
-	assert_lacks(29);
-	assert_holds(30, 2);
-	assert_entry(2, 40, 1, 10, 3);
-}
-
 static void
 test_free_and_reuse(void **state)
 {
@@ -435,7 +406,6 @@ main(void)
 		TEST(test_segment_after_eviction),
 		TEST(test_second_segment),
 		TEST(test_empty_segment),
-		TEST(test_epoch),
 		TEST(test_free_and_reuse),
 	};
 

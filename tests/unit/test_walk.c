@@ -202,24 +202,6 @@ test_rewind(void **state)
 	end(&f);
 }
 
-/* In a new epoch lower positions are new. */
-static void
-test_epoch(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	begin(&f);
-	transaction(&f, 30);
-	ring_epoch(&f.ring);
-	ring_segment(&f.ring, 20);
-	transaction(&f, 20);
-	transaction(&f, 30);
-	assert_string_equal(walked(&f), " B30/0 e1 e2 C30/2 B20/0 e1 e2 C20/2"
-	    " B30/0 e1 e2 C30/2");
-	end(&f);
-}
-
 int
 main(void)
 {
@@ -229,7 +211,6 @@ main(void)
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_rewind),
-		cmocka_unit_test(test_epoch),
 	};
 
 	return cmocka_run_group_tests_name("walk", tests, NULL, NULL);

@@ -22,7 +22,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	buf_init(&out, (size_t)4 << 20);
+	buf_init(&out, (size_t)32 << 20);
 	memset(&err, 0, sizeof(err));
 	return 0;
 }
@@ -97,11 +97,24 @@ test_frontend_messages(void **state)
 	assert_put(BYTES("X\0\0\0\4"));
 }
 
+/* Behind bytes that wait to be sent, some of them sent already. */
+static void
+test_put_behind_others(void **state)
+{
+	(void)state;
+	wire_put_query(&out, "first");
+	buf_consume(&out, 3);
+	wire_put_copy_data(&out, (const uint8_t *)"abc", 3);
+	wire_put_terminate(&out);
+	assert_put(BYTES("\0\x0a"
+			 "first\0d\0\0\0\7abcX\0\0\0\4"));
+}
+
 /* The length is put in place although the buffer moves and grows meanwhile. */
 static void
-test_put_into_used_buffer(void **state)
+test_put_large(void **state)
 {
-	enum { BIG = 100000 };
+	enum { BIG = 0x1020304 - 4 };
 	uint8_t *big = calloc(1, BIG);
 	const uint8_t *p;
 
@@ -114,7 +127,7 @@ test_put_into_used_buffer(void **state)
 	p = buf_head(&out);
 	assert_memory_equal(p,
 	    "\0\x0a"
-	    "first\0d\0\1\x86\xa4\0",
+	    "first\0d\1\2\3\4\0",
 	    14);
 	assert_int_equal(buf_unread(&out), 8 + 5 + BIG + 5);
 	assert_memory_equal(p + 8 + 5 + BIG, "X\0\0\0\4", 5);
@@ -453,11 +466,13 @@ test_row(void **state)
 	char text[4] = "xyz", *copy;
 
 	(void)state;
+	memset(&row, 0x55, sizeof(row));
 	assert_int_equal(wire_row(&msg, &row, &err), 0);
 	assert_int_equal(row.n, 4);
 	assert_int_equal(row.col[0].len, 3);
 	assert_memory_equal(row.col[0].p, "abc", 3);
 	assert_null(row.col[1].p);
+	assert_int_equal(row.col[1].len, 0);
 	assert_non_null(row.col[2].p);
 	assert_int_equal(row.col[2].len, 0);
 	wire_row_text(&row, 3, text, sizeof(text));
@@ -554,7 +569,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_startup),
 		TEST(test_frontend_messages),
-		TEST(test_put_into_used_buffer),
+		TEST(test_put_behind_others),
+		TEST(test_put_large),
 		TEST(test_put_does_not_fit),
 		TEST(test_cut_every_prefix),
 		TEST(test_cut_leaves_the_next),

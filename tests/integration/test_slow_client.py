@@ -1,0 +1,98 @@
+"""--slow-client-timeout, and clients that take everything and ack nothing."""
+
+import time
+
+import grpc
+import pytest
+
+from rawh2 import RawClient
+from waiting import SANITIZED, SCALE, until
+
+pytest_plugins = ["subscriber"]
+
+MIB = 1 << 20
+SMALL = ("--buffer-size", "256KiB", "--slow-client-timeout", "2")
+ROWS = 15000
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["plain", "batch"])
+def test_stalled_of_two(db, server, subscribe, batch):
+    """Who takes nothing while others wait ends with RESOURCE_EXHAUSTED; the
+    others get everything, and it goes on where it acknowledged."""
+    walstream = server(*SMALL)
+    db.fill(0, 0)
+    stuck = subscribe(walstream, held=True, batch=batch, consumer="a")
+    stream, quiet = subscribe(walstream), subscribe(walstream, tables=["no"])
+    begin = time.monotonic()
+    db.fill(1, ROWS, 1000)
+    db.fill(ROWS + 1, ROWS + 1)
+    walstream.wait_log("session.slow")
+    assert time.monotonic() - begin > 1.9
+    stream.transactions(3, 30)
+    assert stream.ids() == list(range(ROWS + 2))
+    stuck.release()
+    assert stuck.ended() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    ids = stuck.ids()
+    assert 0 < len(ids) < ROWS and ids == list(range(len(ids)))
+    assert quiet.open() and len(walstream.logged("session.slow")) == 1
+    again = subscribe(walstream, consumer="a", batch=batch)
+    again.transactions(3, 30)
+    assert again.rows() == stream.rows()
+
+
+def test_stalled_alone(db, server, subscribe):
+    """Of two stalled clients one is ended; then the other is alone, and left
+    in peace."""
+    walstream = server(*SMALL)
+    both = [subscribe(walstream, held=True) for _ in range(2)]
+    db.fill(1, ROWS, 1000)
+    walstream.wait_log("session.slow")
+    time.sleep(3 * SCALE)
+    assert len(walstream.logged("session.slow")) == 1
+    for stream in both:
+        stream.release()
+    left = until(lambda: [s for s in both if len(s.of("commit")) == 1], 20,
+                 "one of them to get everything")
+    assert len(left) == 1 and left[0].ids() == list(range(1, ROWS + 1))
+    other, = [s for s in both if s is not left[0]]
+    assert other.ended() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_slow_but_moving(db, server, subscribe):
+    """Who takes a little now and then is not ended."""
+    walstream = server(*SMALL)
+    raw = RawClient(walstream.port, window=0)
+    stream = subscribe(walstream)
+    slow = raw.session()
+    raw.until(lambda: slow in raw.headers)
+    db.fill(1, ROWS, 1000)
+    db.wait_stalled()
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        raw.conn.increment_flow_control_window(200, slow)
+        raw.flush()
+        time.sleep(0.2)
+    assert not walstream.logged("session.slow")
+    assert len(stream.events) < ROWS
+    walstream.wait_log("session.slow")
+    stream.transactions(1, 30)
+    raw.close()
+
+
+def test_never_acks(db, server, subscribe):
+    """Who reads all and acks nothing costs WAL, and no memory."""
+    walstream = server("--buffer-size", "1MiB")
+    stream = subscribe(walstream, batch=True)
+    before = db.confirmed()
+    for i in range(0, 100000, 1000):
+        db.fill(i, i + 999, 300)
+    stream.transactions(100, 60)
+    assert stream.ids() == list(range(100000))
+    if not SANITIZED:
+        peak = walstream.status("VmHWM")
+        assert peak < 17 * MIB, f"walstream took {peak / MIB:.1f} MiB"
+    assert db.confirmed() <= stream.of("begin")[0].pg_lsn
+    late = subscribe(walstream, batch=True)
+    late.transactions(100, 60)
+    assert late.events == stream.events
+    assert before <= db.confirmed() <= stream.of("begin")[0].pg_lsn
