@@ -87,8 +87,15 @@ integration: $(OUT)/walstream
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
 
+# Faults under load, judged by the oracle; a seed repeats a run.
+FAULTS = 100
+SEED = 1
+torture: $(OUT)/walstream
+	$(PYTHON) tests/oracle/torture.py --walstream $(OUT)/walstream \
+		--faults $(FAULTS) --seed $(SEED) $(TORTURE_ARGS)
+
 clean:
 	rm -rf build
 
-.PHONY: all install demo check layers unit integration clean
+.PHONY: all install demo check layers unit integration torture clean
 .DELETE_ON_ERROR:

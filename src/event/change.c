@@ -42,9 +42,9 @@ put_row(struct buf *json, const struct relation *rel, const struct row *row)
 	buf_put_u8(json, '}');
 }
 
-int
-change_payload(struct buf *json, const struct relation *rel,
-    const struct pgo_msg *msg, struct err *err)
+/* The rows of msg that are to be printed. */
+static struct row
+row_of(const struct pgo_msg *msg)
 {
 	const struct pgo_change *c = &msg->change;
 	struct row row = { &c->new_row, NULL, false };
@@ -55,17 +55,36 @@ change_payload(struct buf *json, const struct relation *rel,
 	} else if (c->old_kind == 'O') {
 		row.whole_old = &c->old_row;
 	}
-	if (row.tuple->n != rel->n ||
-	    (row.whole_old != NULL && row.whole_old->n != rel->n))
-		return err_set(err, ERR_PROTO,
-		    "pgoutput: a row of %u columns "
-		    "for \"%s\".\"%s\", which has %u",
-		    row.tuple->n, rel->schema, rel->name, rel->n);
+	return row;
+}
+
+int
+change_check(const struct relation *rel, const struct pgo_msg *msg,
+    struct err *err)
+{
+	struct row row = row_of(msg);
+
+	if (row.tuple->n == rel->n &&
+	    (row.whole_old == NULL || row.whole_old->n == rel->n))
+		return 0;
+	return err_set(err, ERR_PROTO,
+	    "pgoutput: a row of %u columns for \"%s\".\"%s\", which has %u",
+	    row.tuple->n, rel->schema, rel->name, rel->n);
+}
+
+int
+change_payload(struct buf *json, const struct relation *rel,
+    const struct pgo_msg *msg, struct err *err)
+{
+	struct row row = row_of(msg);
+
+	if (change_check(rel, msg, err) == -1)
+		return -1;
 	put_row(json, rel, &row);
 	if (json->failed)
 		return err_set(err, ERR_LIMIT,
-		    "a row of \"%s\".\"%s\" does "
-		    "not fit into %zu bytes of JSON, or memory is short",
+		    "a row of \"%s\".\"%s\" does not fit into %zu bytes of "
+		    "JSON, or memory is short",
 		    rel->schema, rel->name, json->max);
 	return 0;
 }

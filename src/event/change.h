@@ -6,6 +6,10 @@
 #include "pg/pgoutput.h"
 #include "pg/relation.h"
 
+/* Does an insert, update or delete fit rel? Returns 0, or -1 with ERR_PROTO. */
+int change_check(const struct relation *rel, const struct pgo_msg *msg,
+    struct err *err);
+
 /*
  * Appends the json_payload of an insert, update or delete: the new row, or for
  * a delete the old one (only its key columns, when that is all PostgreSQL

@@ -129,28 +129,38 @@ release(struct publish *p, lsn_t pg_lsn, struct err *err)
 	return 0;
 }
 
-/* Begins the next event: releases the one before, which was not the last. */
-static int
-hold(struct publish *p, enum event_op op, uint32_t oid,
-    const struct relation **rel, struct err *err)
+/* The relation that a change is of, or NULL with err. */
+static const struct relation *
+find_relation(const struct publish *p, uint32_t oid, struct err *err)
 {
+	const struct relation *rel = relation_cache_get(&p->relations, oid);
+
 	if (!p->open)
-		return err_set(err, ERR_PROTO,
+		err_set(err, ERR_PROTO,
 		    "pgoutput: a change outside a transaction");
-	if ((*rel = relation_cache_get(&p->relations, oid)) == NULL)
-		return err_set(err, ERR_PROTO,
+	else if (rel == NULL)
+		err_set(err, ERR_PROTO,
 		    "pgoutput: a change of the unknown relation %u", oid);
+	return p->open ? rel : NULL;
+}
+
+/* Begins the next event: releases the one before, which was not the last. The
+ * message has been checked: nothing more is wrong with it. */
+static int
+hold(struct publish *p, enum event_op op, const struct relation *rel,
+    struct err *err)
+{
 	if (release(p, p->txn.commit_lsn, err) == -1)
 		return -1;
 	p->seq++;
 	if (known(p, p->seq))
 		return 0;
 	p->held = op;
-	p->held_table = (*rel)->tag;
+	p->held_table = rel->tag;
 	buf_reset(&p->schema);
-	buf_put_str(&p->schema, (*rel)->schema);
+	buf_put_str(&p->schema, rel->schema);
 	buf_reset(&p->table);
-	buf_put_str(&p->table, (*rel)->name);
+	buf_put_str(&p->table, rel->name);
 	buf_shrink(&p->json, KEEP);
 	return 0;
 }
@@ -161,9 +171,10 @@ on_change(struct publish *p, const struct pgo_msg *m, struct err *err)
 	enum event_op op = m->type == PGO_INSERT ? EVENT_INSERT
 	    : m->type == PGO_UPDATE              ? EVENT_UPDATE
 						 : EVENT_DELETE;
-	const struct relation *rel;
+	const struct relation *rel = find_relation(p, m->change.oid, err);
 
-	if (hold(p, op, m->change.oid, &rel, err) == -1)
+	if (rel == NULL || change_check(rel, m, err) == -1 ||
+	    hold(p, op, rel, err) == -1)
 		return -1;
 	return p->held == EVENT_NONE ? 0
 				     : change_payload(&p->json, rel, m, err);
@@ -175,8 +186,13 @@ on_truncate(struct publish *p, const struct pgo_msg *m, struct err *err)
 	const struct relation *rel;
 
 	for (uint32_t i = 0; i < m->truncate.n; i++)
-		if (hold(p, EVENT_TRUNCATE, m->truncate.oid[i], &rel, err))
+		if (find_relation(p, m->truncate.oid[i], err) == NULL)
 			return -1;
+	for (uint32_t i = 0; i < m->truncate.n; i++) {
+		rel = relation_cache_get(&p->relations, m->truncate.oid[i]);
+		if (hold(p, EVENT_TRUNCATE, rel, err) == -1)
+			return -1;
+	}
 	return 0;
 }
 
