@@ -262,13 +262,13 @@ serve_streams(struct server *sv, int64_t now)
 	struct err *broken = &sv->wr.broken;
 
 	if (broken->kind != ERR_NONE) {
-		if (sv->sessions.count > 0)
+		if (sessions_end(&sv->sessions, sv->wr.for_all,
+			broken->kind == ERR_LOST ? GRPC_DATA_LOSS
+						 : GRPC_FAILED_PRECONDITION,
+			broken->text) > 0)
 			log_error("server.streams_ended", "%s", broken->text);
-		/* A temporary slot is made anew for who is not in place yet. */
-		sessions_end(&sv->sessions, !sv->config->pg.temporary,
-		    broken->kind == ERR_LOST ? GRPC_DATA_LOSS
-					     : GRPC_FAILED_PRECONDITION,
-		    broken->text);
+		else
+			log_info("server.no_streams", "%s", broken->text);
 		broken->kind = ERR_NONE;
 	}
 	if (sv->wr.new_timeline && sv->wr.state >= WR_READY) {
@@ -295,6 +295,9 @@ static void
 begin_drain(struct server *sv, int64_t now)
 {
 	log_info("server.stopping", "shutting down");
+	/* Who comes now is refused, and tries elsewhere or again. */
+	close(sv->listener);
+	sv->listener = -1;
 	sv->phase = DRAINING;
 	sv->phase_at = now + sv->config->drain_us;
 	sv->sessions.draining = sv->again = true;

@@ -553,16 +553,21 @@ sessions_forget(struct session_list *l)
 	quorum_reset(l->quorum, l->quorum->confirmed);
 }
 
-void
+unsigned
 sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
     const char *why)
 {
 	struct session *s;
+	unsigned n = 0;
 
-	for (s = l->first; s != NULL; s = s->next)
-		if (s->state != SESSION_GONE &&
-		    (waiting_too || s->state == SESSION_LIVE))
-			session_end(s, code, "%s", why);
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state == SESSION_GONE ||
+		    (!waiting_too && s->state != SESSION_LIVE))
+			continue;
+		session_end(s, code, "%s", why);
+		n++;
+	}
+	return n;
 }
 
 void

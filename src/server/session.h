@@ -97,9 +97,9 @@ bool sessions_settled(const struct session_list *l);
 void sessions_forget(struct session_list *l);
 
 /* Ends every session, or only those in place: who is still waiting has lost
- * nothing. */
-void sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
-    const char *why);
+ * nothing. Returns how many. */
+unsigned sessions_end(struct session_list *l, bool waiting_too,
+    enum grpc_code code, const char *why);
 /* Ends those that have been waiting since before `before`. */
 void sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);

@@ -217,6 +217,7 @@ row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 static int
 done_slot(struct walreceiver *wr, struct err *err)
 {
+	int next = wr->state == WR_RECHECK ? WR_START : WR_READY;
 	struct quorum *q = wr->quorum;
 
 	if (!wr->found && wr->was_ready && !wr->config->temporary)
@@ -238,10 +239,11 @@ done_slot(struct walreceiver *wr, struct err *err)
 		    ", which was confirmed: it was set back",
 		    LSN_ARG(wr->server_lsn), LSN_ARG(q->confirmed));
 		wr->new_timeline = wr->rewind = true;
+		wr->for_all = false;
 	}
 	if (wr->new_timeline) {
 		quorum_reset(q, wr->slot_confirmed);
-		return WR_READY;
+		return next;
 	}
 	if (wr->was_ready && wr->slot_confirmed > q->confirmed)
 		err_set(&wr->broken, ERR_LOST,
@@ -250,10 +252,13 @@ done_slot(struct walreceiver *wr, struct err *err)
 		    "them were not delivered here",
 		    wr->config->slot, LSN_ARG(q->confirmed),
 		    LSN_ARG(wr->slot_confirmed));
-	wr->rewind |= wr->broken.kind != ERR_NONE;
+	if (wr->broken.kind != ERR_NONE) {
+		wr->rewind = true;
+		wr->for_all = false; /* who was not in place missed nothing */
+	}
 	/* After a crash PostgreSQL may remember less than it was told. */
 	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
-	return WR_READY;
+	return next;
 }
 
 static void
@@ -295,7 +300,7 @@ done_locate(struct walreceiver *wr, struct err *err)
 	(void)err;
 	if (wr->config->temporary)
 		quorum_reset(q, lsn_max(q->confirmed, wr->server_lsn));
-	return WR_START;
+	return wr->config->temporary ? WR_START : WR_RECHECK;
 }
 
 static void
@@ -357,6 +362,8 @@ const struct walquery walquery[WR_STATES] = {
 	[WR_SLOT] = { ask_slot, row_slot, done_slot },
 	[WR_CREATE] = { ask_create, row_create, done_create },
 	[WR_LOCATE] = { ask_identify, row_identify, done_locate },
+	/* Another walstream may have had it while we waited. */
+	[WR_RECHECK] = { ask_slot, row_slot, done_slot },
 	[WR_START] = { ask_start, NULL, done_copy },
 	[WR_STREAMING] = { NULL, NULL, done_copy },
 	[WR_STOPPING] = { NULL, NULL, done_copy },

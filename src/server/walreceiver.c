@@ -217,8 +217,10 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 		    wr->config->slot);
 	else if (err->kind == ERR_LOST || err->kind == ERR_CONFIG)
 		wr->broken = *err;
-	if (wr->broken.kind != ERR_NONE)
+	if (wr->broken.kind != ERR_NONE) {
 		wr->rewind = true; /* what is in the ring is past */
+		wr->for_all = !wr->config->temporary;
+	}
 	wr->retry_at = now + wait;
 	wr->backoff_us =
 	    wr->backoff_us * 2 < BACKOFF_MAX ? wr->backoff_us * 2 : BACKOFF_MAX;

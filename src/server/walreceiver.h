@@ -19,7 +19,7 @@
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
  *	    ^			      (first start, or temporary) CREATE |
  *	    |						     \------> READY
- *	    |		    	 LOCATE -> START <----------------+
+ *	    |		    	 LOCATE -> RECHECK -> START <------+
  *	    |					    v
  *	    +-- DROP (temporary) <- STOPPING <- STREAMING
  *	    +-- any failure, after a while
@@ -37,6 +37,7 @@
 	X(WR_CREATE, "creating the slot")                \
 	X(WR_READY, "ready")                             \
 	X(WR_LOCATE, "asking for the present position")  \
+	X(WR_RECHECK, "looking at the slot again")       \
 	X(WR_START, "starting replication")              \
 	X(WR_STREAMING, "streaming")                     \
 	X(WR_STOPPING, "stopping replication")           \
@@ -103,6 +104,7 @@ struct walreceiver {
 	 * the database is not set up any more (ERR_CONFIG). Whoever takes it
 	 * sets kind to ERR_NONE. */
 	struct err broken;
+	bool for_all;    /* also for streams that are not in place yet */
 	struct err last; /* why it is not streaming; ERR_NONE: no reason */
 };
 

@@ -4,7 +4,6 @@ A module that uses them has pytest_plugins = ["subscriber"].
 """
 
 import collections
-import contextlib
 
 import pytest
 
@@ -169,15 +168,3 @@ def quick(db):
     """A database whose walsenders ask for status updates often."""
     db.set("wal_sender_timeout", "3s")
     return db
-
-
-@contextlib.contextmanager
-def locked_out(db, role):
-    """Cuts walstream, connected as role, off; lets it in again at the end."""
-    db.sql(f"ALTER ROLE {role} NOLOGIN")
-    try:
-        db.terminate_walsender()
-        db.wait_inactive()
-        yield
-    finally:
-        db.sql(f"ALTER ROLE {role} LOGIN")

@@ -48,17 +48,6 @@ def test_after_commit_lsn(db, server, subscribe):
         assert late.transactions(3 - n) == found[n:]
 
 
-def test_after_is_an_ack(db, server, subscribe):
-    """What lies before after_lsn does not hold WAL back."""
-    walstream = server()
-    stream, found = three(db, subscribe, walstream)
-    after = found[1].commit.end_lsn
-    late = subscribe(walstream, after_lsn=after)
-    late.transactions(1)
-    stream.close()
-    db.wait_confirmed_is(after)
-
-
 def test_after_restart(db, server, subscribe):
     """A stored position is good after a restart of walstream, too."""
     walstream = server()

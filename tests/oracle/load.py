@@ -21,6 +21,7 @@ import psycopg
 import workload
 
 DEADLINE = 90  # s without PostgreSQL
+MEETING = 0.05  # s
 
 
 class Log:
@@ -101,12 +102,33 @@ def script(tx, steps):
             yield sql_of(tx, step)
 
 
+class Meeting:
+    """Where two writers wait for each other, but not for long."""
+
+    def __init__(self):
+        self._change = threading.Condition()
+        self._here = self._met = 0
+
+    def meet(self):
+        with self._change:
+            self._here += 1
+            if self._here == 2:
+                self._here, self._met = 0, self._met + 1
+                self._change.notify_all()
+                return
+            met = self._met
+            if not self._change.wait_for(lambda: self._met != met,
+                                         MEETING):
+                self._here -= 1
+
+
 class Session:
     """A connection that comes back, and runs whole transactions."""
 
-    def __init__(self, conninfo):
+    def __init__(self, conninfo, meeting=None):
         self._conninfo = conninfo
         self._conn = None
+        self._meeting = meeting
 
     def connect(self):
         deadline = time.monotonic() + DEADLINE
@@ -144,8 +166,15 @@ class Session:
             pending = []
             with self._conn.cursor().copy(f"COPY {item[0]} FROM STDIN") as copy:
                 copy.write(item[1])
-        pending += [workload.MARK.format(tx=tx), "COMMIT"] if kept else [
-            "ROLLBACK"]
+        alone = self._meeting is None or tx % 3 == 0
+        if kept:
+            mark = workload.LOCKED if alone else workload.UNLOCKED
+            pending.append(mark.format(tx=tx))
+        if kept and not alone:
+            self._conn.execute("; ".join(pending))
+            self._meeting.meet()
+            pending = []
+        pending.append("COMMIT" if kept else "ROLLBACK")
         self._conn.execute("; ".join(pending))
 
     def _look_up(self, tx, why, log):
@@ -202,9 +231,9 @@ class Gate:
             self._change.notify_all()
 
 
-def write(spec, number, draw, gate):
+def write(spec, draw, gate, meeting):
     """One writer, for ever."""
-    session = Session(spec["conninfo"])
+    session = Session(spec["conninfo"], meeting)
     share = spec["rate"] / spec["writers"]
     while True:
         with gate as log:
@@ -216,12 +245,12 @@ def write(spec, number, draw, gate):
 
 def main():
     spec = json.loads(sys.argv[1])
-    gate = Gate()
+    gate, meeting = Gate(), Meeting()
     draws = [workload.Draw(random.Random(f"{spec['seed']} {n}"), n,
                            spec["giant"])
              for n in range(1, spec["writers"] + 1)]
-    for n, draw in enumerate(draws):
-        threading.Thread(target=write, args=(spec, n, draw, gate),
+    for draw in draws:
+        threading.Thread(target=write, args=(spec, draw, gate, meeting),
                          daemon=True).start()
     for line in sys.stdin:
         command, _, rest = line.strip().partition(" ")

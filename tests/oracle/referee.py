@@ -1,8 +1,8 @@
 """Which transactions committed, in which order and where: from PostgreSQL.
 
-The table marks says which did, and in which order (see workload.MARK). A slot
-of our own says where each has its commit record (C) and its end (E). Both must
-agree, and agree with what the writers were told.
+The table marks says which did, and the order of those that took the lock (see
+workload.LOCKED). A slot of our own says where each has its commit record (C)
+and its end (E). Both must agree, and agree with what the writers were told.
 """
 
 import json
@@ -26,8 +26,8 @@ GROUP BY 1) TO STDOUT
 class Transaction:
     """commit_lsn and end_lsn are C and E; index is its place in the order."""
 
-    def __init__(self, index, number, xid, steps):
-        self.index = index
+    def __init__(self, number, xid, steps):
+        self.index = 0
         self.number = number
         self.xid = xid
         self.steps = steps
@@ -62,30 +62,41 @@ def read_log(path):
 
 
 class Referee:
+    """abutting: how often a commit record began where the last one ended."""
+
     def __init__(self, cluster):
         self._cluster = cluster
-        self._last_n = 0
         self._last_commit = 0
+        self.abutting = 0
 
     def judge(self, log):
         """The transactions since the last call, in commit order."""
         written = read_log(log)
         with self._cluster.admin() as conn:
             conn.execute("SET statement_timeout = '120s'")
-            marks = conn.execute(
-                "SELECT n, tx, xid FROM marks WHERE n > %s ORDER BY n",
-                (self._last_n,)).fetchall()
+            marks = {tx: (n, xid) for n, tx, xid in conn.execute(
+                "SELECT n, tx, xid FROM marks").fetchall()}
             positions = self._positions(conn)
-        self._check(written, {tx for _, tx, _ in marks})
-        found = [Transaction(i, tx, xid, written[tx][0])
-                 for i, (_, tx, xid) in enumerate(marks)]
-        before = self._last_commit
-        for one in found:
-            self._place(one, positions, before)
-            before = one.commit_lsn
-        if marks:
-            self._last_n, self._last_commit = marks[-1][0], before
+            conn.execute("TRUNCATE marks")
+        self._check(written, marks)
+        found = [self._place(tx, xid, written[tx][0], positions)
+                 for tx, (_, xid) in marks.items()]
+        found.sort(key=lambda one: one.commit_lsn)
+        self._check_order(found, marks)
         return found
+
+    def _check_order(self, found, marks):
+        numbers = [marks[one.number][0] for one in found
+                   if marks[one.number][0] is not None]
+        if numbers != sorted(numbers) or (
+                found and found[0].commit_lsn <= self._last_commit):
+            raise Disagreement("commit records are not in commit order")
+        for index, one in enumerate(found):
+            one.index = index
+            self.abutting += index > 0 and \
+                found[index - 1].end_lsn == one.commit_lsn
+        if found:
+            self._last_commit = found[-1].commit_lsn
 
     def _positions(self, conn):
         """xid -> (C, E, changes)."""
@@ -105,11 +116,11 @@ class Referee:
                                    f", marks say {tx in committed}")
 
     @staticmethod
-    def _place(one, positions, before):
-        if one.xid not in positions:
-            raise Disagreement(f"transaction {one.number} was not decoded")
-        one.commit_lsn, one.end_lsn, changes = positions[one.xid]
+    def _place(tx, xid, steps, positions):
+        one = Transaction(tx, xid, steps)
+        if xid not in positions:
+            raise Disagreement(f"transaction {tx} was not decoded")
+        one.commit_lsn, one.end_lsn, changes = positions[xid]
         if changes != one.count:
             raise Disagreement(f"{one}: {changes} changes were decoded")
-        if one.commit_lsn <= before:
-            raise Disagreement(f"{one}: not in commit order")
+        return one

@@ -29,20 +29,31 @@ class Round:
         self._before = before  # transactions of rounds before that may come again
         self.result = Result()
         self.transactions = []
+        self._since = time.monotonic()
 
     def run(self):
         scene = self._scene
         scene.begin_round()
         self._first_clients()
+        self._took("begun")
         for _ in range(self._count):
             self._pause()
             self._fault()
+        self._took("faults")
         quiet_from = self._quiesce()
         quiet_until = time.monotonic()
+        self._took("quiet")
         scene.fleet.close()
         self._judge(quiet_from, quiet_until)
+        self._took("judged")
         scene.fleet = None
         return self.result
+
+    def _took(self, what):
+        now = time.monotonic()
+        if self._scene.config.verbose:
+            print(f"    {what}: {now - self._since:.1f} s", flush=True)
+        self._since = now
 
     # Faults
 

@@ -52,7 +52,7 @@ class Totals:
     def __init__(self):
         self.faults = collections.Counter()
         self.events = self.transactions = self.rows = self.streams = 0
-        self.violations = 0
+        self.violations = self.abutting = 0
         self._began = time.monotonic()
 
     def add(self, result):
@@ -68,7 +68,8 @@ class Totals:
                             in self.faults.most_common())
         return (f"{sum(self.faults.values())} faults ({by_kind});"
                 f" {self.events} events delivered on {self.streams} streams,"
-                f" {self.rows} rows in {self.transactions} transactions;"
+                f" {self.rows} rows in {self.transactions} transactions"
+                f" ({self.abutting} abut);"
                 f" {self.violations} violations;"
                 f" {time.monotonic() - self._began:.0f} s")
 
@@ -108,6 +109,7 @@ def rounds(config, totals):
             left -= config.round
             before = [before[1], one.transactions]
             totals.add(result)
+            totals.abutting = scene.referee.abutting
             report(result.violations)
             print(f"  {totals}", flush=True)
             if result.violations and config.stop_first:

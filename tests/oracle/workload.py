@@ -27,15 +27,19 @@ CREATE TABLE side (LIKE t INCLUDING ALL);
 CREATE TABLE shape (id bigint PRIMARY KEY, tx bigint, k int);
 CREATE TABLE noise (id bigserial PRIMARY KEY, v text);
 CREATE SEQUENCE marks_n;
-CREATE TABLE marks (n bigint PRIMARY KEY, tx bigint UNIQUE, xid bigint);
+CREATE TABLE marks (n bigint, tx bigint PRIMARY KEY, xid bigint);
 CREATE PUBLICATION pub FOR TABLE t, u, side, shape;
 """
 TABLES = ("t", "u", "side", "shape")
 
 # The last statement of a transaction: who has the lock is the next to commit,
-# because it is kept until after the commit record is written.
-MARK = ("SELECT pg_advisory_xact_lock(1); INSERT INTO marks VALUES"
-        " (nextval('marks_n'), {tx}, pg_current_xact_id()::text::bigint)")
+# because it is kept until after the commit record is written. Between two such
+# commit records there is other WAL, though, so most transactions do without,
+# and meet others before they commit: their commit records often abut.
+LOCKED = ("SELECT pg_advisory_xact_lock(1); INSERT INTO marks VALUES"
+          " (nextval('marks_n'), {tx}, pg_current_xact_id()::text::bigint)")
+UNLOCKED = ("INSERT INTO marks VALUES"
+            " (NULL, {tx}, pg_current_xact_id()::text::bigint)")
 
 WRITER_TXS = 10 ** 7   # transaction numbers of one writer
 WRITER_IDS = 10 ** 12  # row ids of one writer

@@ -278,8 +278,8 @@ test_values_cannot_inject(void **state)
 {
 	static const uint32_t oids[] = { BOOL, INT2, INT4, INT8, FLOAT4, FLOAT8,
 		NUMERIC };
-	static const char *const texts[] = { "", "1,\"x\":2", "1}", "tt", " t",
-		"true,1", "0x1" };
+	static const char *const texts[] = { "", "1,\"x\":2", "1}", "tt", "ff",
+		"x", " t", "true,1", "0x1" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(oids); i++)

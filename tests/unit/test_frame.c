@@ -240,23 +240,29 @@ test_uncompressed_despite_encoding(void **state)
 	assert_int_equal(feed(0, sizeof(stream), 0), 3);
 }
 
+/* Lengths of two, three and four bytes, all of them different. */
 static void
-test_large_message(void **state)
+test_large_messages(void **state)
 {
-	enum { BIG = 1 << 20 };
-	uint8_t *bytes = calloc(1, FRAME_HEAD + BIG);
-	const uint8_t *p = bytes;
-	size_t n = FRAME_HEAD + BIG;
+	static const size_t sizes[] = { 0x0102, 0x010203, 0x01020304 };
+	uint8_t *bytes = calloc(1, FRAME_HEAD + sizes[2]);
 
 	(void)state;
-	frame_init(&frame, BIG);
-	frame_head(bytes, BIG);
-	bytes[FRAME_HEAD + BIG - 1] = 'z';
-	assert_int_equal(next(&p, &n), FRAME_MESSAGE);
-	assert_message(bytes + FRAME_HEAD, BIG);
-	n = 0;
-	assert_int_equal(next(&p, &n), FRAME_MORE);
-	assert_true(frame.body.cap < BIG); /* it is given back */
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		const uint8_t *p = bytes;
+		size_t n = FRAME_HEAD + sizes[i];
+
+		frame_free(&frame);
+		frame_init(&frame, sizes[i]);
+		frame_head(bytes, sizes[i]);
+		bytes[n - 1] = 'z';
+		assert_int_equal(next(&p, &n), FRAME_MESSAGE);
+		assert_message(bytes + FRAME_HEAD, sizes[i]);
+		n = 0;
+		assert_int_equal(next(&p, &n), FRAME_MORE);
+		/* What a large one needed is given back. */
+		assert_true(frame.body.cap < 0x10000);
+	}
 	free(bytes);
 }
 
@@ -288,6 +294,12 @@ static const struct {
 	{ "\x01\x1f\x7f", "%01%1F%7F" },
 	{ "\xc3\xa9t\xc3\xa9 \xf0\x9f\x98\x80", "%C3%A9t%C3%A9 %F0%9F%98%80" },
 	{ "\x80\xff", "%80%FF" },
+	/* a field of HTTP/2 neither begins nor ends with a blank */
+	{ " ", "%20" },
+	{ " a b", "%20a b" },
+	{ "a b ", "a b%20" },
+	{ "  ", "%20%20" },
+	{ "  a  ", "%20 a %20" },
 };
 
 static void
@@ -396,6 +408,25 @@ test_message_cap(void **state)
 	}
 }
 
+/* Nor does it when the text is cut behind a blank. */
+static void
+test_message_cut_at_blank(void **state)
+{
+	char to[16];
+
+	(void)state;
+	assert_int_equal(grpc_message_encode(to, 4, "ab cd"), 2);
+	assert_string_equal(to, "ab");
+	assert_int_equal(grpc_message_encode(to, 5, "ab  cd"), 2);
+	assert_string_equal(to, "ab");
+	assert_int_equal(grpc_message_encode(to, 5, "ab cd"), 4);
+	assert_string_equal(to, "ab c");
+	assert_int_equal(grpc_message_encode(to, 3, " cd"), 0);
+	assert_string_equal(to, "");
+	assert_int_equal(grpc_message_encode(to, 5, " \xff"), 3);
+	assert_string_equal(to, "%20");
+}
+
 static void
 test_code_names(void **state)
 {
@@ -431,13 +462,14 @@ main(void)
 		TEST(test_limit_of_zero),
 		TEST(test_flags),
 		TEST(test_uncompressed_despite_encoding),
-		TEST(test_large_message),
+		TEST(test_large_messages),
 		TEST(test_head),
 		TEST(test_message_encode),
 		TEST(test_message_decode),
 		TEST(test_message_decode_leniently),
 		TEST(test_message_round_trip),
 		TEST(test_message_cap),
+		TEST(test_message_cut_at_blank),
 		TEST(test_code_names),
 	};
 

@@ -1,0 +1,162 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "grpc/request.h"
+#include "guard.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static struct request q;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(&q, 0, sizeof(q));
+	return 0;
+}
+
+/* One header, name and value at guard pages. */
+static void
+header(const char *name, const char *value)
+{
+	size_t name_len = strlen(name), len = strlen(value);
+	uint8_t *n = guard_copy(name, name_len), *v = guard_copy(value, len);
+
+	request_header(&q, n, name_len, v, len);
+	guard_free(n, name_len);
+	guard_free(v, len);
+}
+
+static void
+test_content_types(void **state)
+{
+	static const char *const good[] = { "application/grpc",
+		"application/grpc+proto", "application/grpc;",
+		"APPLICATION/GRPC", "application/grpc; charset=utf-8",
+		"application/grpc+PROTO", "application/grpc+proto;x" };
+	static const char *const bad[] = { "", "a", "application/grp",
+		"application/grpc ", "application/grpcx", "application/grpc+",
+		"application/grpc+p", "application/grpc+prot",
+		"application/grpc+protos", "application/grpc+json",
+		"application/grpc-web", "application/grpc-web+proto",
+		"text/plain", "xapplication/grpc" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		q.grpc = false;
+		header("content-type", good[i]);
+		if (!q.grpc)
+			fail_msg("refused: %s", good[i]);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		q.grpc = true;
+		header("content-type", bad[i]);
+		if (q.grpc)
+			fail_msg("accepted: %s", bad[i]);
+	}
+}
+
+static void
+test_methods(void **state)
+{
+	static const char *const bad[] = { "", "POS", "POSTS", "post", "GET",
+		"PUT", "CONNECT" };
+
+	(void)state;
+	header(":method", "POST");
+	assert_true(q.post);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		q.post = true;
+		header(":method", bad[i]);
+		assert_false(q.post);
+	}
+}
+
+static void
+test_encodings(void **state)
+{
+	(void)state;
+	header("grpc-encoding", "identity");
+	assert_false(q.encoded);
+	header("grpc-encoding", "gzip");
+	assert_true(q.encoded);
+	header("grpc-encoding", "identity");
+	assert_false(q.encoded);
+	header("grpc-encoding", "identity2");
+	assert_true(q.encoded);
+}
+
+/* Taken whole or not at all. */
+static void
+test_values(void **state)
+{
+	char value[REQUEST_MAX_VALUE + 2];
+
+	(void)state;
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	memset(&q, '#', sizeof(q));
+	header(":path", "/p");
+	header("walstream-consumer", "billing");
+	assert_string_equal(q.path, "/p");
+	assert_string_equal(q.consumer, "billing");
+	header(":path", value);
+	header("walstream-consumer", value);
+	assert_string_equal(q.path, "");
+	assert_string_equal(q.consumer, "");
+	value[REQUEST_MAX_VALUE] = '\0';
+	header(":path", value);
+	header("walstream-consumer", value);
+	assert_string_equal(q.path, value);
+	assert_string_equal(q.consumer, value);
+	header(":path", "");
+	assert_string_equal(q.path, "");
+}
+
+/* Other headers count, and change nothing else. */
+static void
+test_others(void **state)
+{
+	static const char *const names[] = { "", ":pat", ":paths", "path",
+		"method", ":scheme", "content-typ", "content-types",
+		"grpc-encodin", "grpc-encodings", "walstream-consume",
+		"walstream-consumers", "te" };
+	size_t bytes = 0;
+
+	(void)state;
+	header(":method", "POST");
+	header("content-type", "application/grpc");
+	header(":path", "/p");
+	assert_int_equal(q.bytes, (7 + 4 + 32) + (12 + 16 + 32) + (5 + 2 + 32));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		header(names[i], "gzip");
+		bytes += strlen(names[i]) + 4 + 32;
+		assert_true(q.post && q.grpc && !q.encoded);
+		assert_string_equal(q.path, "/p");
+		assert_string_equal(q.consumer, "");
+	}
+	assert_int_equal(q.bytes, 43 + 60 + 39 + bytes);
+}
+
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_content_types),
+		TEST(test_methods),
+		TEST(test_encodings),
+		TEST(test_values),
+		TEST(test_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
