@@ -453,14 +453,13 @@ needs_ring(const struct session *s)
 
 /* A stream that takes nothing while there is no room for others' events. */
 static bool
-is_stuck(const struct session *s)
+is_stuck(struct session *s)
 {
 	const struct session_list *l = s->list;
 	int64_t since = s->moved_at > l->paused_at ? s->moved_at : l->paused_at;
 
 	return l->slow_timeout_us > 0 && l->paused_at != 0 && l->attached > 1 &&
-	    feeder_low(s) < l->ring->next &&
-	    l->now - since >= l->slow_timeout_us;
+	    !feeder_at_end(s) && l->now - since >= l->slow_timeout_us;
 }
 
 /* Its flow control lets no trailers through: only a reset reaches it. */
@@ -483,6 +482,8 @@ drop_stuck(struct session *s)
 	    s->consumer != NULL ? s->consumer->name : "",
 	    (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
+	/* The next one has its own time. */
+	s->list->paused_at = s->list->now;
 }
 
 static void

@@ -65,8 +65,9 @@ class Tail:
         return said, self.child.returncode
 
 
-def test_tables(filled):
+def test_tables(filled, subscribe):
     """--table, repeatable: begin and commit are lines, too."""
+    subscribe(filled)  # or what is not wanted would be confirmed
     assert ops(tail(filled, "--table", "s.*", "--count", "2")) == [
         "begin", ("insert", "s.t"), "commit", "begin", ("truncate", "s.t")]
     assert ops(rows(tail(filled, "--table=nothing", "--table", "public.?",
