@@ -11,6 +11,10 @@ from pgserver import free_port
 SLOT = "oracle"
 
 
+class Stuck(Exception):
+    """walstream does not do what nothing keeps it from."""
+
+
 class Life:
     """One process."""
 
@@ -108,8 +112,8 @@ class Daemon:
         deadline = time.monotonic() + timeout
         while not self.listening():
             if time.monotonic() > deadline:
-                raise RuntimeError(f"walstream did not listen within {timeout}"
-                                   f" s:\n{self.tail()}")
+                raise Stuck(f"walstream did not listen within {timeout} s:\n"
+                            + self.tail())
             time.sleep(0.02)
         return self
 
@@ -136,6 +140,16 @@ class Daemon:
         with self._change:
             return self._change.wait_for(lambda: life.until is not None,
                                          timeout)
+
+    def renew(self):
+        """Another process, with the options of now."""
+        life = self.life
+        self.signal(signal.SIGTERM)
+        if not self.wait_ended(life, 15):
+            raise Stuck(f"walstream does not end:\n{self.tail()}")
+        while self.life is life:
+            time.sleep(0.02)
+        self.wait_listening()
 
     def stop(self):
         self._wanted = False

@@ -171,5 +171,6 @@ class Round:
 def failed(error):
     """A run that could not go on, as a result."""
     result = Result()
-    result.violations = [Violation("o10", f"the run stopped: {error}", [])]
+    first, *more = str(error).splitlines()
+    result.violations = [Violation("o10", first, more)]
     return result

@@ -131,7 +131,8 @@ class Scene:
         self._log = Log(self.log_path)
         self.began = time.monotonic()
         if self._round > 1:
-            self._new_walstream()
+            self._new_options()
+            self.daemon.renew()
         del self.daemon.lives[:-1]
         self.floor = self._confirmed()
         self.fleet = Fleet(
@@ -141,17 +142,6 @@ class Scene:
             self.config.subscriptions)
         self._empty_tables()
         self.load.ask(f"round {self.log_path}")
-
-    def _new_walstream(self):
-        self._new_options()
-        life = self.daemon.life
-        import signal
-        self.daemon.signal(signal.SIGTERM)
-        if not self.daemon.wait_ended(life, 10):
-            raise RuntimeError(f"walstream does not end:\n"
-                               f"{self.daemon.tail()}")
-        time.sleep(0.15)
-        self.daemon.wait_listening()
 
     def _empty_tables(self):
         self.load.ask("forget")

@@ -96,7 +96,8 @@ def again(config):
 def rounds(config, totals):
     # Only now is it known which PostgreSQL to use.
     import faults
-    from round import Round
+    from daemon import Stuck
+    from round import Round, failed
     from scene import Scene
     only = config.only and config.only.split(",")
     scene, left = Scene(config), config.faults
@@ -114,6 +115,10 @@ def rounds(config, totals):
             print(f"  {totals}", flush=True)
             if result.violations and config.stop_first:
                 break
+    except Stuck as stuck:
+        result = failed(stuck)
+        totals.add(result)
+        report(result.violations)
     finally:
         scene.close()
 

@@ -18,6 +18,7 @@ STRICT = 0.1
 BUSY = 1.5
 INTERVAL = min(10, SENDER_TIMEOUT / 3)
 SLACK = 0.8
+HICCUP = 0.13
 AFTER = 1  # s until things are as before a disturbance
 
 # What keeps walstream, or the proxy, from sending a status update.
@@ -58,7 +59,8 @@ def answers(history):
         i = bisect.bisect_left(mine, at)
         took = mine[i] - at if i < len(mine) else float("inf")
         if took > most and (quiet or not history.disturbed(
-                at - 2 * AFTER, at + most)) and not held_up(history, at):
+                at - 2 * AFTER, at + most)) and not held_up(history, at) \
+                and not hiccup(history, at, at + took):
             yield Violation(
                 "o9", f"a keepalive that asks, at {at:.6f}, was answered after"
                 f" {took * 1000:.0f} ms", history.story(at - 3, at + 2))
@@ -71,13 +73,22 @@ def held_up(history, at):
         and at < history.quiet_from
 
 
+def hiccup(history, since, until):
+    """Did the sampler, which wakes every 50 ms, not get its turn either?"""
+    times = [at for at, _, _ in history.memory
+             if since - 0.2 <= at <= until + 0.2]
+    return any(after - before > HICCUP
+               for before, after in zip(times, times[1:]))
+
+
 def intervals(history):
     for connection, times in by_connection(history).items():
         end = min(over(history, connection), history.quiet_until)
         times = [t for t in times if t < end] + [end]
         for before, after in zip(times, times[1:]):
             if after - before > INTERVAL + SLACK and not history.disturbed(
-                    before - AFTER, after + AFTER, SILENT):
+                    before - AFTER, after + AFTER, SILENT) and \
+                    not hiccup(history, after - SLACK, after):
                 yield Violation(
                     "o9", f"no status update on connection {connection} from"
                     f" {before:.6f} to {after:.6f}",
