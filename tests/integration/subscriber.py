@@ -125,7 +125,8 @@ class Subscriber(Client):
                 found.append(Transaction(begin, events, body))
                 begin = None
             else:
-                assert op == "started" or begin is None, f"{op} in a transaction"
+                assert op == "started" or begin is None, \
+                    f"{op} in a transaction"
         assert begin is None and len(found) == count, \
             f"{count} transactions were due: {len(found)}, {self.state()}"
         return found
@@ -166,5 +167,5 @@ def named(subscribe):
 @pytest.fixture
 def quick(db):
     """A database whose walsenders ask for status updates often."""
-    db.set("wal_sender_timeout", "3s")
+    db.set("wal_sender_timeout", "2s")
     return db

@@ -179,6 +179,32 @@ def test_replaced_under_load(db, server, subscribe):
     assert seen == list(range(300))
 
 
+def test_replaced_while_stalled(db, server, subscribe):
+    """A stream that takes nothing any more does not hold up the newer one of
+    its name, as when a client comes back after its network was cut."""
+    walstream = server("--buffer-size", "256KiB")
+    old = subscribe(walstream, consumer="a", held=True)
+    db.fill(1, 15000, 1000)
+    db.wait_stalled()
+    new = subscribe(walstream, consumer="a")
+    new.transactions(1)
+    assert new.ids() == list(range(1, 15001))
+    old.release()
+    assert old.ended() in (
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED)  # cut off within an event
+
+
+def test_long_name(db, server, consume):
+    """A name may have 255 bytes; a longer one is refused."""
+    walstream = server()
+    stream = consume(walstream, "x" * 255)
+    longer = consume(walstream, "x" * 256, wait=False)
+    assert longer.ended(5) == grpc.StatusCode.INVALID_ARGUMENT
+    db.fill(1, 1)
+    stream.expect(1)
+
+
 def test_names_are_apart(db, server, subscribe, named):
     """The name is the same on both methods; other names are others."""
     walstream = server()
@@ -215,7 +241,8 @@ def test_temporary_slot(db, server, subscribe):
 def test_forgotten_with_walstream(db, server, subscribe):
     """A walstream that starts anew remembers nobody, and the slot all."""
     walstream = server()
-    stream, other = subscribe(walstream, consumer="a"), subscribe(walstream, consumer="b")
+    stream = subscribe(walstream, consumer="a")
+    other = subscribe(walstream, consumer="b")
     fill(db, stream, 1, 4)
     other.expect(6)
     ack(stream, 5)

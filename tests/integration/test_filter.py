@@ -126,8 +126,8 @@ def test_commit_confirms(many, server, subscribe):
     db.watch()
     walstream = server()
     stream = subscribe(walstream, tables=["public.t"])
-    statements = ["INSERT INTO t VALUES (1), (2)", "INSERT INTO s.t VALUES (1)"]
-    db.transaction(*statements)
+    db.transaction("INSERT INTO t VALUES (1), (2)",
+                   "INSERT INTO s.t VALUES (1)")
     db.fill(3, 3)
     first, second = stream.transactions(2)
     (c, e, _), _ = db.transactions()

@@ -47,7 +47,7 @@ def test_stalled_alone(db, server, subscribe):
     both = [subscribe(walstream, held=True) for _ in range(2)]
     db.fill(1, ROWS, 1000)
     walstream.wait_log("session.slow")
-    time.sleep(3 * SCALE)
+    time.sleep(2.5 * SCALE)
     assert len(walstream.logged("session.slow")) == 1
     for stream in both:
         stream.release()
@@ -74,9 +74,8 @@ def test_slow_but_moving(db, server, subscribe):
         time.sleep(0.2)
     assert not walstream.logged("session.slow")
     assert len(stream.events) < ROWS
-    walstream.wait_log("session.slow")
-    stream.transactions(1, 30)
     raw.close()
+    stream.transactions(1, 30)
 
 
 def test_never_acks(db, server, subscribe):
@@ -84,15 +83,15 @@ def test_never_acks(db, server, subscribe):
     walstream = server("--buffer-size", "1MiB")
     stream = subscribe(walstream, batch=True)
     before = db.confirmed()
-    for i in range(0, 100000, 1000):
+    for i in range(0, 50000, 1000):
         db.fill(i, i + 999, 300)
-    stream.transactions(100, 60)
-    assert stream.ids() == list(range(100000))
+    stream.transactions(50, 60)
+    assert stream.ids() == list(range(50000))
     if not SANITIZED:
         peak = walstream.status("VmHWM")
         assert peak < 17 * MIB, f"walstream took {peak / MIB:.1f} MiB"
     assert db.confirmed() <= stream.of("begin")[0].pg_lsn
     late = subscribe(walstream, batch=True)
-    late.transactions(100, 60)
+    late.transactions(50, 60)
     assert late.events == stream.events
     assert before <= db.confirmed() <= stream.of("begin")[0].pg_lsn

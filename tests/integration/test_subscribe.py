@@ -88,18 +88,18 @@ def test_start_on_session(db, server, subscribe):
     other.expect(1)
 
 
-@pytest.mark.parametrize("fields", [
-    {"tables": ["t"] * 70}, {"tables": ["x" * 300]}, {"consumer": "x" * 300},
-    {"system_identifier": "x" * 300}, {"consumer": "a\0b"},
-    {"operations": [9]}, {"operations": [0]}, {"operations": [1, 2, -1]}],
-    ids=["tables", "glob", "consumer", "system", "nul", "operation",
-         "unspecified", "negative"])
-def test_malformed_start(db, server, subscribe, fields):
+def test_malformed_start(db, server, subscribe):
     """What a start cannot hold: INVALID_ARGUMENT, and the others live."""
     walstream = server()
     other = subscribe(walstream)
-    stream = subscribe(walstream, wait=False, **fields)
-    assert stream.ended() == grpc.StatusCode.INVALID_ARGUMENT
+    for fields in (
+            {"tables": ["t"] * 70}, {"tables": ["x" * 300]},
+            {"consumer": "x" * 300}, {"system_identifier": "x" * 300},
+            {"consumer": "a\0b"}, {"operations": [9]}, {"operations": [0]},
+            {"operations": [1, 2, -1]}):
+        stream = subscribe(walstream, wait=False, **fields)
+        assert stream.ended() == grpc.StatusCode.INVALID_ARGUMENT, fields
+        assert stream.messages == []
     db.fill(1, 1)
     other.expect(1)
 

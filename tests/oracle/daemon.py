@@ -89,6 +89,12 @@ class Daemon:
                 self._change.notify_all()
             time.sleep(0.1)
 
+    def check(self):
+        """Raises Stuck when it has crashed."""
+        for life in self.lives:
+            if life.code is not None and life.code < 0 and life.told is None:
+                raise Stuck(f"{life.log_line()} by itself\n{self.tail(30)}")
+
     # Is it up?
 
     def listening(self):

@@ -18,6 +18,7 @@ class Result:
     def __init__(self):
         self.faults = {}
         self.events = self.transactions = self.rows = self.streams = 0
+        self.memory = 0  # bytes, the most that walstream had
         self.violations = []
 
 
@@ -73,6 +74,7 @@ class Round:
         while True:
             scene.fleet.tick()
             scene.daemon.listening()
+            scene.daemon.check()
             left = until - time.monotonic()
             if left <= 0:
                 return
@@ -162,6 +164,7 @@ class Round:
             one.index = index
         history = History(scene, known, quiet_from, quiet_until)
         result.violations = check(history)
+        result.memory = max((rss for _, _, rss in history.memory), default=0)
         result.streams = len(history.streams)
         result.events = sum(one.reading.rows for one in history.streams)
         result.transactions = len(self.transactions)

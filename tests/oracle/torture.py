@@ -52,7 +52,7 @@ class Totals:
     def __init__(self):
         self.faults = collections.Counter()
         self.events = self.transactions = self.rows = self.streams = 0
-        self.violations = self.abutting = 0
+        self.violations = self.abutting = self.memory = 0
         self._began = time.monotonic()
 
     def add(self, result):
@@ -61,6 +61,7 @@ class Totals:
         self.transactions += result.transactions
         self.rows += result.rows
         self.streams += result.streams
+        self.memory = max(self.memory, result.memory)
         self.violations += len(result.violations)
 
     def __str__(self):
@@ -69,7 +70,7 @@ class Totals:
         return (f"{sum(self.faults.values())} faults ({by_kind});"
                 f" {self.events} events delivered on {self.streams} streams,"
                 f" {self.rows} rows in {self.transactions} transactions"
-                f" ({self.abutting} abut);"
+                f" ({self.abutting} abut); at most {self.memory >> 20} MiB;"
                 f" {self.violations} violations;"
                 f" {time.monotonic() - self._began:.0f} s")
 

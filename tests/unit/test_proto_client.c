@@ -318,6 +318,14 @@ get_strings(uint8_t tag, size_t n, size_t len, struct client_message *m)
 }
 
 static void
+assert_most_tables(const struct client_message *m)
+{
+	assert_int_equal(m->start.tables, START_MAX_TABLES);
+	for (size_t i = 0; i < START_MAX_TABLES; i++)
+		assert_int_equal(strlen(m->start.table[i]), 255);
+}
+
+static void
 test_start_limits(void **state)
 {
 	static const uint8_t strings[] = { 0x0a, 0x22, 0x2a };
@@ -335,9 +343,12 @@ test_start_limits(void **state)
 		assert_int_equal(m.start.tables, 0);
 	}
 	assert_int_equal(get_strings(0x0a, START_MAX_TABLES, 255, &m), 0);
-	assert_int_equal(m.start.tables, START_MAX_TABLES);
-	for (size_t i = 0; i < START_MAX_TABLES; i++)
-		assert_int_equal(strlen(m.start.table[i]), 255);
+	assert_most_tables(&m);
+	proto_put_start(&out, &m.start);
+	assert_false(out.failed);
+	proto_start_free(&m.start);
+	assert_int_equal(get(buf_head(&out), buf_unread(&out), &m), 0);
+	assert_most_tables(&m);
 	proto_start_free(&m.start);
 	assert_refused(get_strings(0x0a, START_MAX_TABLES + 1, 1, &m),
 	    ERR_USAGE);
@@ -358,6 +369,7 @@ static const struct {
 	{ BYTES("\x12\x05\x0a\x03x\0y"), ERR_USAGE },
 	{ BYTES("\x12\x05\x22\x03x\0y"), ERR_USAGE },
 	{ BYTES("\x12\x05\x2a\x03x\0y"), ERR_USAGE },
+	{ BYTES("\x12\x03\x12\x01\x80"), ERR_PROTO },
 	/* a table, then something broken, in the start and behind it */
 	{ BYTES("\x12\x05\x0a\x01x\x0a\x05"), ERR_PROTO },
 	{ BYTES("\x12\x05\x0a\x01x\x1a\x00"), ERR_PROTO },

@@ -196,6 +196,9 @@ test_now(void **state)
 	assert_int_equal(publish_now(&p), 101);
 	publish_start(&p, 120, false);
 	assert_int_equal(publish_now(&p), 120);
+	publish_start(&p, 60, false); /* below what came before */
+	assert_int_equal(publish_now(&p), 60);
+	publish_start(&p, 120, false);
 	/* before what was asked for: sent all the same */
 	TAKE({ 'B', 110, 0, NULL }, { 'C', 110, 130, NULL });
 	assert_int_equal(publish_now(&p), 120);
@@ -240,6 +243,34 @@ test_event_too_large(void **state)
 		assert_int_equal(ring_at(&ring, id)->pg_lsn, 100);
 }
 
+/* Names have their bounds too: never is one cut. */
+static void
+test_name_too_long(void **state)
+{
+	static const struct pgo_attr attr = { true, "id", 23, -1 };
+	static const char *const row[] = { "1" };
+	char name[5000];
+	struct pgo_relation rel = { 1, name, "t", 'd', 1, &attr };
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 2; i++) {
+		publish_start(&p, 50, false);
+		pgo_put_relation(&msg, &rel);
+		assert_int_equal(give(), 0);
+		TAKE({ 'B', 100, 0, NULL });
+		pgo_put_change(&msg, 'I', 1);
+		pgo_put_row(&msg, 'N', row, 1);
+		assert_int_equal(give(), 0);
+		put_step(&(struct step){ 'C', 100, 140, NULL });
+		assert_int_equal(give(), -1);
+		assert_int_equal(err.kind, ERR_LIMIT);
+		rel.name = name;
+		rel.schema = "s";
+	}
+}
+
 int
 main(void)
 {
@@ -255,6 +286,7 @@ main(void)
 		TEST(test_now),
 		TEST(test_longest_event),
 		TEST(test_event_too_large),
+		TEST(test_name_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

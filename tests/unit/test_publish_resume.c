@@ -91,6 +91,21 @@ test_resume_anywhere(void **state)
 		}
 }
 
+/* publish_start alone ends what was before it. */
+static void
+test_start_without_stop(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= SCRIPT; n++) {
+		(void)teardown(NULL);
+		assert_int_equal(setup(NULL), 0);
+		take(script, n);
+		publish_start(&p, 50, true);
+		take(script, SCRIPT);
+		assert_string_equal(shown(0), played);
+	}
+}
+
 /* A resumed COPY may also begin behind what is there already. */
 static void
 test_resume_later(void **state)
@@ -334,6 +349,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_stop_drops_the_held_event),
 		TEST(test_resume_anywhere),
+		TEST(test_start_without_stop),
 		TEST(test_resume_later),
 		TEST(test_complete_after_stop),
 		TEST(test_fresh_segment_repeats_all),
