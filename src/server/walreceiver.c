@@ -268,8 +268,10 @@ static int
 check_nagging(struct walreceiver *wr, lsn_t wal_end, int64_t now,
     struct err *err)
 {
-	if (now - wr->status_sent_at >= NAG_GAP || wal_end <= wr->reported) {
+	if (now - wr->status_sent_at >= NAG_GAP) {
 		wr->nagged_at = 0;
+	} else if (wal_end <= wr->reported) {
+		return 0;
 	} else if (wr->nagged_at == 0 || wr->nagged_lsn != wal_end) {
 		wr->nagged_at = now;
 		wr->nagged_lsn = wal_end;
