@@ -316,7 +316,7 @@ refused(struct session *s, lsn_t asked, lsn_t oldest)
 		session_end(s, GRPC_OUT_OF_RANGE,
 		    "the oldest position that can be started from is " LSN_FMT
 		    "; changes from " LSN_FMT " on were confirmed without this "
-		    "consumer",
+		    "consumer: copy the tables anew, then start from there",
 		    LSN_ARG(oldest), LSN_ARG(asked));
 	return s->state == SESSION_GONE;
 }

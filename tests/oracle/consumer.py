@@ -24,6 +24,7 @@ place), `lie` (ack one more than was sent) or `leave`.
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -39,10 +40,15 @@ OPTIONS = [
     ("grpc.enable_retries", 0),
 ]
 FLAG = b'"v":"flag"'
+OLDEST = re.compile(r"started from is ([0-9A-F]+)/([0-9A-F]+)")
+
+_saying = threading.Lock()
 
 
 def say(*words):
-    print(*words, flush=True)
+    """One line, whole, whichever thread says it."""
+    with _saying:
+        print(*words, flush=True)
 
 
 class Stream:
@@ -79,7 +85,7 @@ class Stream:
         except grpc.RpcError as error:
             code, details = error.code().name, error.details() or ""
         self._finish(code, details)
-        return code
+        return code, details
 
     def _finish(self, code, details):
         with self._change:
@@ -90,7 +96,7 @@ class Stream:
 
     def _receive(self):
         if self._consumer.leaving:
-            self._call.cancel()
+            self.cancel()
         self._call.initial_metadata()  # returns when the call fails, too
         if self._call.is_active():
             self._log.put(streamlog.PLACED)
@@ -196,9 +202,18 @@ class Consumer:
         while self.ends and self.ends[0] <= lsn:
             end = self.ends.pop(0)
         if end and self.spec.get("store"):
-            with open(self._stored + ".new", "w", encoding="ascii") as stored:
-                json.dump([end, self.started.system_identifier], stored)
-            os.replace(self._stored + ".new", self._stored)
+            self._store(end)
+
+    def _store(self, lsn):
+        system = self.started.system_identifier if self.started else ""
+        with open(self._stored + ".new", "w", encoding="ascii") as stored:
+            json.dump([lsn, system], stored)
+        os.replace(self._stored + ".new", self._stored)
+
+    def _refused(self, details):
+        """What it has not seen was confirmed: it goes on where it can."""
+        high, low = OLDEST.search(details).groups()
+        self._store(int(high, 16) << 32 | int(low, 16))
 
     # Policies: after every message
 
@@ -291,10 +306,10 @@ class Consumer:
                 self.spec["dir"], "{name}-{life}-{n}.stream".format(
                     **self.spec, n=number))
             self._stream = Stream(self, path)
-            code = self._stream.run()
+            code, details = self._stream.run()
             say("ended", code)
-            if code == "OUT_OF_RANGE" and os.path.exists(self._stored):
-                os.remove(self._stored)
+            if code == "OUT_OF_RANGE":
+                self._refused(details)
             self._wake.wait(self.rng.uniform(0.02, 0.2))
             if self._wake.is_set():
                 time.sleep(0.05)
