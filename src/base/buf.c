@@ -171,6 +171,13 @@ buf_cstr(struct buf *b)
 }
 
 void
+buf_truncate(struct buf *b, size_t n)
+{
+	assert(n <= b->len - b->off);
+	b->len = b->off + n;
+}
+
+void
 buf_consume(struct buf *b, size_t n)
 {
 	assert(n <= b->len - b->off);

@@ -63,6 +63,9 @@ buf_head(const struct buf *b)
 	return b->data == NULL ? (const uint8_t *)"" : b->data + b->off;
 }
 
+/* Takes back what was written after there were n unread bytes; failed stays. */
+void buf_truncate(struct buf *b, size_t n);
+
 /* Drops n unread bytes. n must not exceed buf_unread(b). */
 void buf_consume(struct buf *b, size_t n);
 

@@ -16,6 +16,7 @@ enum err_kind {
 	ERR_CONFIG, /* the database is not set up for what was asked */
 	ERR_LOST,   /* the slot, or WAL it needs, is gone: data was lost */
 	ERR_LIMIT,  /* larger than a configured or built-in bound */
+	ERR_DATA,   /* a row that cannot be delivered as it is */
 	ERR_NOMEM,
 };
 

@@ -16,13 +16,13 @@ struct option {
 	const char *def;     /* NULL: none */
 	const char *command; /* NULL: every command */
 	int position;        /* 1, 2: may also be given without its name */
-	enum { OPTIONAL, REQUIRED, REPEATED } kind;
+	enum { OPTIONAL, REQUIRED, REPEATED, AT_LEAST_ONE } kind;
 	const char *help;
 };
 
 static const struct option table[] = {
 	{ OPT_PUBLICATION, "publication", 0, "NAME", NULL, NULL, "start", 1,
-	    REQUIRED, "publication to stream" },
+	    AT_LEAST_ONE, "publication to stream; repeatable" },
 	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "start", 2, REQUIRED,
 	    "replication slot; made when it does not exist" },
 	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "delete", 1, REQUIRED,
@@ -42,6 +42,8 @@ static const struct option table[] = {
 	{ OPT_REQUIRE_CONSUMER, "require-consumer", 0, "NAME", NULL, NULL,
 	    "start", 0, REPEATED,
 	    "confirm nothing this consumer has not; repeatable" },
+	{ OPT_MESSAGES, "messages", 0, NULL, NULL, NULL, "start", 0, OPTIONAL,
+	    "logical messages, too (pg_logical_emit_message)" },
 	{ OPT_SLOW_TIMEOUT, "slow-client-timeout", 0, "SECONDS", NULL, "60",
 	    "start", 0, OPTIONAL,
 	    "end a stuck client that holds others up; 0: never" },
@@ -68,6 +70,10 @@ static const struct option table[] = {
 	    "only tables whose schema.table matches; repeatable" },
 	{ OPT_OPERATION, "operation", 0, "OP", NULL, NULL, "tail", 0, REPEATED,
 	    "only insert, update, delete or truncate; repeatable" },
+	{ OPT_RELATIONS, "relations", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
+	    "print the columns of tables, too" },
+	{ OPT_MESSAGE, "message", 0, "GLOB", NULL, NULL, "tail", 0, REPEATED,
+	    "logical messages whose prefix matches; repeatable" },
 	{ OPT_CONSUMER, "consumer", 0, "NAME", NULL, NULL, "tail", 0, OPTIONAL,
 	    "resume where this name left off" },
 	{ OPT_AFTER_LSN, "after-lsn", 0, "LSN", NULL, NULL, "tail", 0, OPTIONAL,
@@ -148,10 +154,12 @@ static int
 set(struct options *o, const struct option *opt, const char *value,
     struct err *err)
 {
-	if (opt->kind == REPEATED && o->list_len == OPTIONS_LIST)
+	bool repeated = opt->kind == REPEATED || opt->kind == AT_LEAST_ONE;
+
+	if (repeated && o->list_len == OPTIONS_LIST)
 		return err_set(err, ERR_USAGE, "--%s is given too often",
 		    opt->name);
-	if (opt->kind == REPEATED) {
+	if (repeated) {
 		o->list_id[o->list_len] = opt->id;
 		o->list[o->list_len++] = value;
 		return 0;
@@ -223,6 +231,15 @@ take_word(struct options *o, const struct command *commands, const char *word,
 	    word);
 }
 
+static bool
+is_missing(const struct options *o, const struct option *opt)
+{
+	const char *list[OPTIONS_LIST];
+
+	return (opt->kind == REQUIRED && o->value[opt->id] == NULL) ||
+	    (opt->kind == AT_LEAST_ONE && options_list(o, opt->id, list) == 0);
+}
+
 /* Fills what was not given, and says what is missing. */
 static int
 complete(struct options *o, struct err *err)
@@ -239,7 +256,7 @@ complete(struct options *o, struct err *err)
 			o->value[opt->id] = env;
 		else
 			o->value[opt->id] = opt->def;
-		if (opt->kind == REQUIRED && o->value[opt->id] == NULL)
+		if (is_missing(o, opt))
 			return err_set(err, ERR_USAGE,
 			    "--%s is missing (try "
 			    "walstream %s --help)",

@@ -27,7 +27,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	unsigned long long port;
 
 	c->pg.slot = o->value[OPT_SLOT];
-	c->pg.publication = o->value[OPT_PUBLICATION];
+	c->pg.messages = o->value[OPT_MESSAGES] != NULL;
 	c->host = o->value[OPT_HOST];
 	c->port = o->value[OPT_PORT];
 	if (repl_check_slot_name(c->pg.slot, err) == -1 ||
@@ -45,20 +45,24 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 		    "--buffer-size must be at least "
 		    "%zuKiB",
 		    MIN_BUFFER / 1024);
-	if (*c->pg.publication == '\0')
-		return err_set(err, ERR_USAGE, "--publication is empty");
+	for (size_t i = 0; i < c->pg.publications; i++)
+		if (*c->pg.publication[i] == '\0')
+			return err_set(err, ERR_USAGE,
+			    "--publication is empty");
 	return 0;
 }
 
 int
 cmd_start(const struct options *o)
 {
-	const char *required[OPTIONS_LIST];
+	const char *required[OPTIONS_LIST], *publication[OPTIONS_LIST];
 	struct server_config config;
 	struct conninfo ci;
 	struct err err;
 	int rc;
 
+	config.pg.publication = publication;
+	config.pg.publications = options_list(o, OPT_PUBLICATION, publication);
 	if (read_options(&config, o, &err) == -1 ||
 	    cmd_conninfo(&ci, o, &err) == -1)
 		return cmd_fail(&err);

@@ -72,7 +72,7 @@ static void
 take_event(void *arg, const struct event *e)
 {
 	struct tail *t = arg;
-	bool row = e->schema != NULL;
+	bool row = e->op <= EVENT_TRUNCATE;
 
 	if (finished(t) || e->op == EVENT_STARTED)
 		return;
@@ -280,6 +280,24 @@ add_operation(struct tail *t, const char *name)
 	    name);
 }
 
+/* Globs for a start, which never writes to them or frees them. */
+static size_t
+read_globs(const struct options *o, enum option_id id, char **to)
+{
+	const char *list[OPTIONS_LIST];
+	size_t n = options_list(o, id, list);
+	union {
+		const char *c;
+		char *v;
+	} glob;
+
+	for (size_t i = 0; i < n; i++) {
+		glob.c = list[i];
+		to[i] = glob.v;
+	}
+	return n;
+}
+
 /* The options that make a start. */
 static int
 read_start(struct tail *t, const struct options *o)
@@ -288,21 +306,15 @@ read_start(struct tail *t, const struct options *o)
 	const char *consumer = o->value[OPT_CONSUMER];
 	const char *after = o->value[OPT_AFTER_LSN];
 	struct start *st = &t->start;
-	union {
-		const char *c;
-		char *v;
-	} glob;
 	size_t n;
 
 	n = options_list(o, OPT_OPERATION, list);
 	for (size_t i = 0; i < n; i++)
 		if (add_operation(t, list[i]) == -1)
 			return -1;
-	n = options_list(o, OPT_TABLE, list);
-	for (size_t i = 0; i < n; i++) {
-		glob.c = list[i];
-		st->table[st->tables++] = glob.v; /* never freed by it */
-	}
+	st->tables = read_globs(o, OPT_TABLE, st->table);
+	st->messages = read_globs(o, OPT_MESSAGE, st->message);
+	st->relations = o->value[OPT_RELATIONS] != NULL;
 	if (consumer != NULL && strlen(consumer) > START_MAX_STRING)
 		return err_set(&t->err, ERR_USAGE, "--consumer is too long");
 	if (consumer != NULL)
@@ -317,7 +329,7 @@ read_start(struct tail *t, const struct options *o)
 	st->batch = o->value[OPT_BATCH] != NULL;
 	t->subscribe = st->tables > 0 || st->operations != 0 ||
 	    consumer != NULL || after != NULL || st->observer || st->exact ||
-	    st->batch;
+	    st->batch || st->relations || st->messages > 0;
 	return 0;
 }
 

@@ -24,6 +24,8 @@ enum event_op {
 	EVENT_STARTED = 5,
 	EVENT_BEGIN = 6,
 	EVENT_COMMIT = 7,
+	EVENT_RELATION = 8,
+	EVENT_MESSAGE = 9,
 	EVENT_PROGRESS = 10,
 	EVENT_BATCH = 11,
 };
@@ -36,19 +38,45 @@ struct event_txn {
 	int64_t commit_us; /* Unix epoch */
 };
 
-/* A row event, begin, commit or progress. */
+/* Not NUL-terminated; p is NULL when there is none. */
+struct event_text {
+	const char *p;
+	size_t len;
+};
+
+/* A row event, begin, commit, logical message or progress. */
 struct event {
 	enum event_op op;
 	lsn_t pg_lsn;
 	struct event_txn txn;
-	uint32_t seq;               /* row events; commit: how many of them */
-	const char *schema, *table; /* row events */
-	const char *json; /* json_payload; not NUL-terminated; NULL: none */
-	size_t json_len;
+	uint32_t seq;                /* row events; commit: how many of them */
+	const char *schema, *table;  /* row events, relation */
+	struct event_text json;      /* json_payload */
+	struct event_text old;       /* old_json_payload */
+	struct event_text unchanged; /* names, each with its NUL */
+	lsn_t change_lsn;
+	uint32_t oid; /* of the relation */
+	int identity; /* Identity; of a relation: ReplicaIdentity */
+	bool cascade, restart_identity;    /* truncate */
+	bool transactional;                /* message */
+	const char *prefix;                /* message */
+	struct event_text content;         /* message: any bytes */
+	const struct event_column *column; /* relation */
+	size_t columns;
+};
+
+/* A Column of a RelationEvent. */
+struct event_column {
+	const char *name, *type_name;
+	uint32_t type_oid;
+	int32_t typmod;
+	bool key;
 };
 
 struct started {
-	const char *system_identifier, *slot, *publication, *walstream_version;
+	const char *system_identifier, *slot, *walstream_version;
+	const char *const *publication;
+	size_t publications;
 	uint32_t timeline, server_version;
 	bool temporary;
 	lsn_t start_lsn;
@@ -84,11 +112,13 @@ size_t proto_item_head(uint8_t to[PROTO_HEAD], size_t message_len);
 struct start {
 	char *table[START_MAX_TABLES]; /* globs */
 	size_t tables;
+	char *message[START_MAX_TABLES]; /* globs */
+	size_t messages;
 	unsigned operations; /* bits 1 << enum event_op; 0: all */
 	lsn_t after_lsn;
 	char system_identifier[START_MAX_STRING + 1];
 	char consumer[START_MAX_STRING + 1];
-	bool observer, batch, exact;
+	bool observer, batch, exact, relations;
 	uint32_t max_batch_bytes, progress_interval_ms;
 };
 

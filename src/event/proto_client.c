@@ -52,21 +52,38 @@ get_consumer(pb_istream_t *s, const pb_field_t *field, void **arg)
 	return get_string(s, r, r->m->start.consumer);
 }
 
+/* One more of a list of globs. */
+static bool
+get_glob(pb_istream_t *s, struct reading *r, char **list, size_t *n)
+{
+	char glob[START_MAX_STRING + 1];
+
+	if (*n == START_MAX_TABLES)
+		return over_limit(r);
+	if (!get_string(s, r, glob) || (list[*n] = strdup(glob)) == NULL)
+		return false;
+	(*n)++;
+	return true;
+}
+
 static bool
 get_table(pb_istream_t *s, const pb_field_t *field, void **arg)
 {
-	char glob[START_MAX_STRING + 1];
 	struct reading *r = *arg;
 	struct start *st = &r->m->start;
 
 	(void)field;
-	if (st->tables == START_MAX_TABLES)
-		return over_limit(r);
-	if (!get_string(s, r, glob) ||
-	    (st->table[st->tables] = strdup(glob)) == NULL)
-		return false;
-	st->tables++;
-	return true;
+	return get_glob(s, r, st->table, &st->tables);
+}
+
+static bool
+get_prefix(pb_istream_t *s, const pb_field_t *field, void **arg)
+{
+	struct reading *r = *arg;
+	struct start *st = &r->m->start;
+
+	(void)field;
+	return get_glob(s, r, st->message, &st->messages);
 }
 
 static bool
@@ -102,6 +119,7 @@ get_start(pb_istream_t *s, struct reading *r)
 	plugin_Start m = plugin_Start_init_zero;
 
 	m.tables = decoder(get_table, r);
+	m.messages = decoder(get_prefix, r);
 	m.operations = decoder(get_operation, r);
 	m.system_identifier = decoder(get_identifier, r);
 	m.consumer = decoder(get_consumer, r);
@@ -111,6 +129,7 @@ get_start(pb_istream_t *s, struct reading *r)
 	st->observer = m.observer;
 	st->batch = m.batch;
 	st->exact = m.exact;
+	st->relations = m.relations;
 	st->max_batch_bytes = m.max_batch_bytes;
 	st->progress_interval_ms = m.progress_interval_ms;
 	return true;
@@ -152,7 +171,7 @@ proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
 	if (r.limit)
 		return err_set(err, ERR_USAGE,
 		    "start: an unknown operation, a string of more than %d "
-		    "bytes, or more than %d tables",
+		    "bytes, or more than %d tables or messages",
 		    START_MAX_STRING, START_MAX_TABLES);
 	return err_set(err, ERR_PROTO, "malformed ClientMessage");
 }
@@ -162,6 +181,8 @@ proto_start_free(struct start *st)
 {
 	while (st->tables > 0)
 		free(st->table[--st->tables]);
+	while (st->messages > 0)
+		free(st->message[--st->messages]);
 }
 
 void
@@ -179,18 +200,33 @@ proto_put_ack(struct buf *out, lsn_t lsn)
 }
 
 static bool
-put_tables(pb_ostream_t *s, const pb_field_t *field, void *const *arg)
+put_globs(pb_ostream_t *s, const pb_field_t *field, char *const *glob, size_t n)
 {
-	const struct start *st = *arg;
 	struct proto_text t;
 	void *one = &t;
 
-	for (size_t i = 0; i < st->tables; i++) {
-		t = proto_text_of(st->table[i]);
+	for (size_t i = 0; i < n; i++) {
+		t = proto_text_of(glob[i]);
 		if (!proto_put_text(s, field, &one))
 			return false;
 	}
 	return true;
+}
+
+static bool
+put_tables(pb_ostream_t *s, const pb_field_t *field, void *const *arg)
+{
+	const struct start *st = *arg;
+
+	return put_globs(s, field, st->table, st->tables);
+}
+
+static bool
+put_prefixes(pb_ostream_t *s, const pb_field_t *field, void *const *arg)
+{
+	const struct start *st = *arg;
+
+	return put_globs(s, field, st->message, st->messages);
 }
 
 static bool
@@ -222,7 +258,11 @@ proto_put_start(struct buf *out, const struct start *st)
 
 	for (size_t i = 0; i < st->tables; i++)
 		text += strlen(st->table[i]) + 4;
+	for (size_t i = 0; i < st->messages; i++)
+		text += strlen(st->message[i]) + 4;
 	m.tables = (pb_callback_t){ .funcs.encode = put_tables, .arg = arg.v };
+	m.messages =
+	    (pb_callback_t){ .funcs.encode = put_prefixes, .arg = arg.v };
 	m.operations =
 	    (pb_callback_t){ .funcs.encode = put_operations, .arg = arg.v };
 	m.after_lsn = st->after_lsn;
@@ -233,6 +273,7 @@ proto_put_start(struct buf *out, const struct start *st)
 	m.max_batch_bytes = st->max_batch_bytes;
 	m.progress_interval_ms = st->progress_interval_ms;
 	m.exact = st->exact;
+	m.relations = st->relations;
 	if (proto_begin(&s, out, text))
 		proto_end(&s, out,
 		    pb_encode_tag(&s, PB_WT_STRING,

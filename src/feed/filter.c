@@ -70,17 +70,29 @@ filter_glob(const char *pattern, const char *text)
 	}
 }
 
+static bool
+match_any(char *const *glob, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (filter_glob(glob[i], text))
+			return true;
+	return false;
+}
+
 bool
 filter_table(const struct filter *f, const char *table)
 {
-	for (size_t i = 0; i < f->n; i++)
-		if (filter_glob(f->glob[i], table))
-			return true;
-	return f->n == 0;
+	return f->n == 0 || match_any(f->glob, f->n, table);
 }
 
 bool
 filter_operation(const struct filter *f, unsigned operation)
 {
 	return f->operations == 0 || (f->operations & 1u << operation) != 0;
+}
+
+bool
+filter_prefix(const struct filter *f, const char *prefix)
+{
+	return match_any(f->message, f->messages, prefix);
 }

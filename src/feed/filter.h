@@ -11,7 +11,9 @@
 struct filter {
 	char *const *glob; /* any of them must match; n = 0: all tables */
 	size_t n;
-	unsigned operations; /* bits 1 << operation; 0: all */
+	unsigned operations;  /* bits 1 << operation; 0: all */
+	char *const *message; /* globs over the prefix; none: no messages */
+	size_t messages;
 };
 
 /* Does pattern match text? '*' is any run of characters, '?' any one, [abc],
@@ -21,5 +23,7 @@ bool filter_glob(const char *pattern, const char *text);
 
 bool filter_table(const struct filter *f, const char *table);
 bool filter_operation(const struct filter *f, unsigned operation);
+/* Of a logical message. */
+bool filter_prefix(const struct filter *f, const char *prefix);
 
 #endif

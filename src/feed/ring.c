@@ -21,11 +21,19 @@ ring_init(struct ring *r, size_t size)
 	r->size = size;
 }
 
+static struct ring_entry *
+at(const struct ring *r, uint64_t id)
+{
+	return &r->entry[id & (r->cap - 1)];
+}
+
 void
 ring_free(struct ring *r)
 {
 	struct ring_chunk *c, *next;
 
+	for (; r->first < r->next; r->first++)
+		note_drop(at(r, r->first)->tag.note);
 	for (c = r->head; c != NULL; c = next) {
 		next = c->next;
 		free(c);
@@ -33,12 +41,6 @@ ring_free(struct ring *r)
 	free(r->spare);
 	free(r->entry);
 	ring_init(r, r->size);
-}
-
-static struct ring_entry *
-at(const struct ring *r, uint64_t id)
-{
-	return &r->entry[id & (r->cap - 1)];
 }
 
 static int
@@ -99,6 +101,7 @@ ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
 	e = at(r, r->next++);
 	*e = (struct ring_entry){ pos, pg_lsn, tag, c->data + c->used,
 		(uint32_t)len, c, r->total };
+	note_hold(tag.note);
 	c->used += len;
 	c->entries++;
 	r->total += len + sizeof(*e);
@@ -146,6 +149,7 @@ drop_first(struct ring *r)
 		r->segment_id = r->first + 1;
 		r->segment_lsn = lsn_max(r->segment_lsn, e->pos.commit_lsn + 1);
 	}
+	note_drop(e->tag.note);
 	r->first++;
 	if (--c->entries == 0)
 		drop_chunk(r);
@@ -175,7 +179,7 @@ ring_segment(struct ring *r, lsn_t lsn)
 {
 	r->segment_id = r->next;
 	r->segment_lsn = lsn;
-	r->last = (struct ring_pos){ 0, 0 };
+	r->last = (struct ring_pos){ 0, 0, 0 };
 }
 
 bool

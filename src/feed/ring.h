@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/lsn.h"
+#include "feed/note.h"
 
 /*
  * The bounded log of encoded events. Every event is in it once; any number of
@@ -27,6 +28,7 @@
 struct ring_pos {
 	lsn_t commit_lsn;
 	uint32_t seq; /* 1, 2, … in its transaction */
+	uint32_t sub; /* 0, or 1, 2, … of logical messages behind it */
 };
 
 /* A transaction with events is its begin, the events and its commit, with
@@ -38,13 +40,23 @@ struct ring_pos {
 struct ring_tag {
 	uint32_t table;    /* events: number of the name, see feed/names.h */
 	uint8_t operation; /* events: as the filter counts them */
+	bool alone;        /* not of a transaction: no begin, no commit */
+	struct note *note; /* a row: its relation; a message: its prefix */
 };
 
 static inline bool
 ring_pos_le(struct ring_pos a, struct ring_pos b)
 {
-	return a.commit_lsn < b.commit_lsn ||
-	    (a.commit_lsn == b.commit_lsn && a.seq <= b.seq);
+	if (a.commit_lsn != b.commit_lsn)
+		return a.commit_lsn < b.commit_lsn;
+	return a.seq < b.seq || (a.seq == b.seq && a.sub <= b.sub);
+}
+
+/* Messages before the first row share its place, but for sub. */
+static inline bool
+ring_is_begin(struct ring_pos pos)
+{
+	return pos.seq == RING_BEGIN && pos.sub == 0;
 }
 
 struct ring_entry {
@@ -74,7 +86,7 @@ struct ring {
 void ring_init(struct ring *r, size_t size);
 void ring_free(struct ring *r);
 
-/* Copies an event in. There is always room for one more: ask ring_room before.
+/* Copies an event in, and holds its note. There is always room for one more: ask ring_room before.
  * Returns 0, or -1 when out of memory (nothing changed). */
 int ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
     struct ring_tag tag, const void *data, size_t len);

@@ -549,7 +549,9 @@ h2_reset(struct h2_stream *s)
 const char *
 h2_consumer(const struct h2_stream *s)
 {
-	return s->request == NULL ? "" : s->request->consumer;
+	if (s->request == NULL)
+		return "";
+	return s->request->long_consumer ? NULL : s->request->consumer;
 }
 
 void

@@ -99,8 +99,8 @@ void h2_end(struct h2_stream *s, enum grpc_code code, const char *fmt, ...)
 /* Server: breaks the call off; the peer sees RESOURCE_EXHAUSTED. For one that
  * lets nothing through any more. */
 void h2_reset(struct h2_stream *s);
-/* Server, in `open`: the value of the request header walstream-consumer, or
- * "". */
+/* Server, in `open`: the value of the request header walstream-consumer, ""
+ * without one, NULL when it is longer than REQUEST_MAX_VALUE. */
 const char *h2_consumer(const struct h2_stream *s);
 /* Tells the peer that no new stream will be accepted. */
 void h2_goaway(struct h2 *h);

@@ -33,6 +33,13 @@ copy(char to[REQUEST_MAX_VALUE + 1], const uint8_t *value, size_t len)
 	to[len] = '\0';
 }
 
+static void
+copy_consumer(struct request *q, const uint8_t *value, size_t len)
+{
+	copy(q->consumer, value, len);
+	q->long_consumer = len > REQUEST_MAX_VALUE;
+}
+
 void
 request_header(struct request *q, const uint8_t *name, size_t name_len,
     const uint8_t *value, size_t len)
@@ -45,7 +52,7 @@ request_header(struct request *q, const uint8_t *name, size_t name_len,
 	else if (request_is(name, name_len, "content-type"))
 		q->grpc = is_grpc_content_type((const char *)value, len);
 	else if (request_is(name, name_len, "walstream-consumer"))
-		copy(q->consumer, value, len);
+		copy_consumer(q, value, len);
 	else if (request_is(name, name_len, "grpc-encoding"))
 		q->encoded = !request_is(value, len, "identity");
 }

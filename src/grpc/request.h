@@ -16,6 +16,7 @@
 struct request {
 	char path[REQUEST_MAX_VALUE + 1];     /* "" when it is longer */
 	char consumer[REQUEST_MAX_VALUE + 1]; /* of walstream-consumer */
+	bool long_consumer;                   /* that had no room */
 	size_t bytes; /* of the header list, as SETTINGS counts them */
 	bool post;    /* the method is POST */
 	bool grpc;    /* the content-type is application/grpc[+proto] */

@@ -16,6 +16,7 @@
  *	     | 'D' oid:4 ('K' | 'O') tuple
  *	     | 'T' n:4 flags:1 n*oid:4
  *	     | 'M' flags:1 lsn:8 prefix len:4 bytes
+ *	     | 'A' xid:4 subxid:4
  * tuple    := n:2 n*('n' | 'u' | 't' len:4 bytes)
  */
 
@@ -199,6 +200,16 @@ read_message(struct pgo_decoder *d, struct rd *r, struct pgo_msg *m)
 	return 0;
 }
 
+static int
+read_stream_abort(struct pgo_decoder *d, struct rd *r, struct pgo_msg *m)
+{
+	(void)d;
+	(void)m;
+	(void)rd_u32(r);
+	(void)rd_u32(r);
+	return 0;
+}
+
 static const struct {
 	char type;
 	const char *name;
@@ -214,6 +225,7 @@ static const struct {
 	{ PGO_TRUNCATE, "Truncate", read_truncate },
 	{ PGO_ORIGIN, "Origin", read_origin },
 	{ PGO_MESSAGE, "Message", read_message },
+	{ PGO_STREAM_ABORT, "Stream Abort", read_stream_abort },
 };
 
 int

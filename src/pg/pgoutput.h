@@ -28,6 +28,7 @@ enum pgo_type {
 	PGO_DELETE = 'D',
 	PGO_TRUNCATE = 'T',
 	PGO_MESSAGE = 'M',
+	PGO_STREAM_ABORT = 'A', /* which 18 may send without being asked */
 };
 
 enum pgo_kind {
@@ -105,7 +106,7 @@ struct pgo_msg {
 		struct pgo_change change; /* I, U, D */
 		struct pgo_truncate truncate;
 		struct pgo_message message;
-	}; /* Origin and Type are checked and carry nothing */
+	}; /* Origin, Type and Stream Abort are checked, and carry nothing */
 };
 
 struct pgo_decoder;

@@ -6,45 +6,13 @@
 void
 relation_cache_init(struct relation_cache *c)
 {
-	memset(c, 0, sizeof(*c));
+	oidmap_init(&c->map);
 }
 
 void
 relation_cache_free(struct relation_cache *c)
 {
-	for (size_t i = 0; i < c->cap; i++)
-		free(c->slot[i]);
-	free(c->slot);
-	relation_cache_init(c);
-}
-
-/* Where oid is, or would be put. cap is not 0 and a slot is free. */
-static size_t
-find(struct relation *const *slot, size_t cap, uint32_t oid)
-{
-	size_t i = oid * UINT32_C(2654435761) & (cap - 1);
-
-	while (slot[i] != NULL && slot[i]->oid != oid)
-		i = (i + 1) & (cap - 1);
-	return i;
-}
-
-static int
-grow(struct relation_cache *c)
-{
-	size_t cap = c->cap == 0 ? 64 : c->cap * 2;
-	struct relation **slot = calloc(cap, sizeof(*slot));
-
-	if (slot == NULL)
-		return -1;
-	for (size_t i = 0; i < c->cap; i++) {
-		if (c->slot[i] != NULL)
-			slot[find(slot, cap, c->slot[i]->oid)] = c->slot[i];
-	}
-	free(c->slot);
-	c->slot = slot;
-	c->cap = cap;
-	return 0;
+	oidmap_free(&c->map, free);
 }
 
 static const char *
@@ -82,6 +50,7 @@ relation_new(const struct pgo_relation *msg)
 		r->col[i].type_oid = msg->attr[i].type_oid;
 		r->col[i].typmod = msg->attr[i].typmod;
 		r->col[i].key = msg->attr[i].key;
+		r->col[i].type = NULL;
 	}
 	return r;
 }
@@ -90,20 +59,11 @@ struct relation *
 relation_cache_put(struct relation_cache *c, const struct pgo_relation *msg,
     struct err *err)
 {
-	struct relation *r;
-	size_t i;
+	struct relation *r = relation_new(msg);
 
-	if ((c->used + 1) * 2 > c->cap && grow(c) == -1)
-		goto nomem;
-	if ((r = relation_new(msg)) == NULL)
-		goto nomem;
-	i = find(c->slot, c->cap, msg->oid);
-	if (c->slot[i] == NULL)
-		c->used++;
-	free(c->slot[i]);
-	c->slot[i] = r;
-	return r;
-nomem:
+	if (r != NULL && oidmap_put(&c->map, msg->oid, r, free) == 0)
+		return r;
+	free(r);
 	err_set(err, ERR_NOMEM, "out of memory");
 	return NULL;
 }
@@ -111,5 +71,5 @@ nomem:
 const struct relation *
 relation_cache_get(const struct relation_cache *c, uint32_t oid)
 {
-	return c->cap == 0 ? NULL : c->slot[find(c->slot, c->cap, oid)];
+	return oidmap_get(&c->map, oid);
 }

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "pg/oidmap.h"
 #include "pg/pgoutput.h"
+#include "pg/typecat.h"
 
 /*
  * The tables the server has described on this connection, by OID. A Relation
@@ -18,6 +20,7 @@ struct relation_column {
 	uint32_t type_oid;
 	int32_t typmod;
 	bool key;
+	const struct type *type; /* its owner's; NULL at first */
 };
 
 struct relation {
@@ -30,8 +33,7 @@ struct relation {
 };
 
 struct relation_cache {
-	struct relation **slot; /* open addressing; a power of two */
-	size_t cap, used;
+	struct oidmap map;
 };
 
 void relation_cache_init(struct relation_cache *c);

@@ -80,13 +80,17 @@ repl_drop_slot(struct buf *sql, const char *slot)
 /* The value of publication_names is a list of identifiers inside a literal of
  * the replication grammar, where only '' is special. */
 static void
-put_publications(struct buf *sql, const char *publication)
+put_publications(struct buf *sql, const char *const *publication, size_t n)
 {
 	struct buf ident;
 	const char *s;
 
-	buf_init(&ident, 4096);
-	repl_quote_ident(&ident, publication);
+	buf_init(&ident, 16384);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_put_u8(&ident, ',');
+		repl_quote_ident(&ident, publication[i]);
+	}
 	buf_put_u8(sql, '\'');
 	for (s = buf_cstr(&ident); *s != '\0'; s++) {
 		if (*s == '\'')
@@ -100,7 +104,7 @@ put_publications(struct buf *sql, const char *publication)
 
 void
 repl_start(struct buf *sql, const char *slot, lsn_t lsn,
-    const char *publication)
+    const char *const *publication, size_t publications, bool messages)
 {
 	buf_put_str(sql, "START_REPLICATION SLOT ");
 	repl_quote_ident(sql, slot);
@@ -108,8 +112,8 @@ repl_start(struct buf *sql, const char *slot, lsn_t lsn,
 	    " LOGICAL " LSN_FMT " (proto_version '1', "
 	    "publication_names ",
 	    LSN_ARG(lsn));
-	put_publications(sql, publication);
-	buf_put_str(sql, ")");
+	put_publications(sql, publication, publications);
+	buf_put_str(sql, messages ? ", messages 'true')" : ")");
 }
 
 int

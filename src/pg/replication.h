@@ -31,9 +31,10 @@ int repl_check_slot_name(const char *slot, struct err *err);
 void repl_create_slot(struct buf *sql, const char *slot, bool temporary,
     bool failover, int version);
 void repl_drop_slot(struct buf *sql, const char *slot);
-/* proto_version 1. lsn 0 means: from the slot's confirmed_flush_lsn. */
+/* proto_version 1. lsn 0 means: from the slot's confirmed_flush_lsn. messages:
+ * logical messages, too. */
 void repl_start(struct buf *sql, const char *slot, lsn_t lsn,
-    const char *publication);
+    const char *const *publication, size_t publications, bool messages);
 
 enum repl_type { REPL_XLOG_DATA = 'w', REPL_KEEPALIVE = 'k' };
 

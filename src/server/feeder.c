@@ -63,28 +63,43 @@ put_mark(struct session *s, enum walk_kind kind)
 	    kind == WALK_COMMIT ? s->walk.txn.end_lsn : s->walk.txn.commit_lsn);
 }
 
+/* The relation of the walk's entry, as it stands in its note. */
+static void
+put_relation(struct session *s, const struct ring_entry *e)
+{
+	const struct note *note = e->tag.note;
+	size_t skip = s->start.batch ? FRAME_HEAD : 0;
+
+	if (s->start.batch)
+		put_item_head(s, note->len - FRAME_HEAD);
+	buf_put(&s->out, note->data + skip, note->len - skip);
+	walk_told(&s->walk, e);
+}
+
 /* Bytes of the next item of the walk in a batch; 0 at the end. */
 static size_t
-item_len(struct session *s, struct walk *w)
+item_len(struct session *s, struct walk *w, enum walk_kind *kind)
 {
 	const struct ring_entry *e = NULL;
-	enum walk_kind kind = walk_next(w, &e);
 	uint8_t head[PROTO_HEAD];
 	size_t len;
 
-	if (kind == WALK_END)
+	*kind = walk_next(w, &e);
+	if (*kind == WALK_END)
 		return 0;
-	if (kind == WALK_EVENT) {
+	if (*kind == WALK_EVENT) {
 		len = e->len - FRAME_HEAD;
+	} else if (*kind == WALK_RELATION) {
+		len = e->tag.note->len - FRAME_HEAD;
 	} else {
-		encode_mark(&s->list->scratch, w, kind);
+		encode_mark(&s->list->scratch, w, *kind);
 		len = buf_unread(&s->list->scratch);
 	}
 	return proto_item_head(head, len) + len;
 }
 
-/* Begins a batch of what there is, as far as it fits. False: there is
- * nothing. */
+/* Begins a batch of what there is, as far as it fits, and up to a relation:
+ * the copy of the walk cannot note that it was told. False: there is nothing. */
 static bool
 begin_batch(struct session *s)
 {
@@ -92,16 +107,18 @@ begin_batch(struct session *s)
 	size_t total = 0, len, head_len;
 	uint8_t frame[FRAME_HEAD], head[PROTO_HEAD];
 	struct walk w = s->walk;
+	enum walk_kind kind;
 
 	max = max == 0 ? BATCH_DEFAULT : max < BATCH_MAX ? max : BATCH_MAX;
-	while ((len = item_len(s, &w)) > 0) {
-		if (s->batch_left > 0 && total + len + PROTO_HEAD > max)
+	while ((len = item_len(s, &w, &kind)) > 0) {
+		if (s->batch_left > 0 &&
+		    (kind == WALK_RELATION || total + len + PROTO_HEAD > max))
 			break;
 		total += len;
 		s->batch_left++;
 	}
-	s->walk.verdict = w.verdict; /* it may have grown */
-	s->walk.verdicts = w.verdicts;
+	s->walk.table = w.table; /* it may have grown */
+	s->walk.tables = w.tables;
 	if (s->batch_left == 0)
 		return false;
 	head_len = proto_batch_head(head, total);
@@ -123,7 +140,9 @@ advance(struct session *s)
 	kind = walk_next(&s->walk, &e);
 	if (kind == WALK_END)
 		return false;
-	if (kind != WALK_EVENT) {
+	if (kind == WALK_RELATION) {
+		put_relation(s, e);
+	} else if (kind != WALK_EVENT) {
 		put_mark(s, kind);
 	} else {
 		if (s->start.batch)
@@ -191,7 +210,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 		stream->mid_message = false;
 		return 0;
 	}
-	while (n < cap) {
+	while (n < cap && !s->out.failed) {
 		if (buf_unread(&s->out) > 0)
 			n += copy_out(s, to + n, cap - n);
 		else if (s->in_event)
@@ -212,6 +231,7 @@ feeder_started(struct session *s, lsn_t start_lsn)
 	struct started st = { .system_identifier = wr->system_identifier,
 		.slot = wr->config->slot,
 		.publication = wr->config->publication,
+		.publications = wr->config->publications,
 		.walstream_version = VERSION,
 		.timeline = wr->timeline,
 		.server_version = (uint32_t)wr->version,

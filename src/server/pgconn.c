@@ -413,6 +413,12 @@ pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err)
 }
 
 void
+pgconn_again(struct pgconn *pc)
+{
+	pc->cut = 0;
+}
+
+void
 pgconn_query(struct pgconn *pc, const char *sql)
 {
 	wire_put_query(&pc->conn.out, sql);

@@ -61,6 +61,8 @@ int pgconn_fill(struct pgconn *pc, size_t n, struct err *err);
  * the last one kept in pc->notice, ParameterStatus and notifications skipped. Returns 1, 0 when there is none
  * yet, or -1 with err: ERR_SERVER for an ErrorResponse. */
 int pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err);
+/* The message that pgconn_next gave last comes once more. */
+void pgconn_again(struct pgconn *pc);
 /* Queues a query; pgconn_flush sends. */
 void pgconn_query(struct pgconn *pc, const char *sql);
 /* Returns 0, also when the socket takes no more now, or -1 with err. */

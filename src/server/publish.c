@@ -3,10 +3,22 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "event/change.h"
+#include "base/utf8.h"
 #include "grpc/frame.h"
 
 #define KEEP ((size_t)1 << 20)
+/*
+ * So much of messages waits behind a held row. With more the row goes out as if
+ * it were not the last; then its transaction is confirmed by what is served
+ * after it, or comes once more.
+ */
+#define BEHIND_MAX ((size_t)1 << 20)
+
+static void
+drop_shape(void *note)
+{
+	note_drop(note);
+}
 
 int
 publish_init(struct publish *p, struct ring *ring, size_t max_event)
@@ -15,22 +27,24 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 	p->ring = ring;
 	names_init(&p->names);
 	relation_cache_init(&p->relations);
-	buf_init(&p->schema, 4096);
-	buf_init(&p->table, 4096);
-	buf_init(&p->json, max_event);
-	buf_init(&p->message, max_event + 8192);
+	oidmap_init(&p->shapes);
+	change_init(&p->change, max_event);
+	buf_init(&p->names_of_held, 8192);
+	buf_init(&p->behind, max_event);
+	buf_init(&p->message, 2 * max_event + 65536);
 	p->decoder = pgo_new();
-	return p->decoder == NULL ? -1 : 0;
+	return p->decoder == NULL ? -1 : typecat_init(&p->types);
 }
 
 void
 publish_free(struct publish *p)
 {
+	publish_stop(p);
 	names_free(&p->names);
-	relation_cache_free(&p->relations);
-	buf_free(&p->schema);
-	buf_free(&p->table);
-	buf_free(&p->json);
+	typecat_free(&p->types);
+	change_free(&p->change);
+	buf_free(&p->names_of_held);
+	buf_free(&p->behind);
 	buf_free(&p->message);
 	pgo_del(p->decoder);
 }
@@ -46,29 +60,42 @@ publish_start(struct publish *p, lsn_t lsn, bool resume)
 	p->txn = (struct event_txn){ 0 };
 }
 
+static void
+let_go(struct publish *p)
+{
+	note_drop(p->held_tag.note);
+	p->held_tag.note = NULL;
+	p->held.op = EVENT_NONE;
+	buf_shrink(&p->behind, KEEP);
+}
+
 void
 publish_stop(struct publish *p)
 {
+	let_go(p);
 	relation_cache_free(&p->relations);
-	p->open = false;
-	p->held = EVENT_NONE;
+	oidmap_free(&p->shapes, drop_shape);
+	typecat_need_nothing(&p->types);
+	p->open = p->sure = false;
 }
 
-/* Is the event seq of this transaction in the ring already? */
+/* Is the event at this place in the ring already? */
 static bool
-known(const struct publish *p, uint32_t seq)
+known(const struct publish *p, struct ring_pos pos)
 {
-	struct ring_pos pos = { p->txn.commit_lsn, seq };
-
 	return ring_pos_le(pos, p->floor);
 }
 
-static int
-append(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct ring_tag tag,
-    const void *data, size_t len, struct err *err)
+static struct ring_pos
+here(const struct publish *p)
 {
-	struct ring_pos pos = { p->txn.commit_lsn, seq };
+	return (struct ring_pos){ p->txn.commit_lsn, p->seq, p->sub };
+}
 
+static int
+append(struct publish *p, struct ring_pos pos, lsn_t pg_lsn,
+    struct ring_tag tag, const void *data, size_t len, struct err *err)
+{
 	if (ring_append(p->ring, pos, pg_lsn, tag, data, len) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory for events");
 	return 0;
@@ -78,54 +105,123 @@ append(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct ring_tag tag,
 static int
 append_mark(struct publish *p, uint32_t seq, lsn_t pg_lsn, struct err *err)
 {
-	struct ring_tag none = { 0, 0 };
+	struct ring_pos pos = { p->txn.commit_lsn, seq, 0 };
+	struct ring_tag none = { 0 };
 
-	if (known(p, seq))
+	if (known(p, pos))
 		return 0;
-	return append(p, seq, pg_lsn, none, &p->txn, sizeof(p->txn), err);
+	return append(p, pos, pg_lsn, none, &p->txn, sizeof(p->txn), err);
 }
 
-/* The held event as a framed message, in p->message. */
+/* The begin comes before the first event, whatever that is. */
 static int
-encode(struct publish *p, lsn_t pg_lsn, struct err *err)
+begin(struct publish *p, struct err *err)
 {
-	struct event e = { .op = p->held,
-		.pg_lsn = pg_lsn,
-		.txn = p->txn,
-		.seq = p->seq };
+	if (p->begun)
+		return 0;
+	p->begun = true;
+	return append_mark(p, RING_BEGIN, p->txn.commit_lsn, err);
+}
+
+/* e as a framed message, in p->message. */
+static int
+encode(struct publish *p, const struct event *e, struct err *err)
+{
 	static const uint8_t head[FRAME_HEAD];
 
-	e.schema = buf_cstr(&p->schema);
-	e.table = buf_cstr(&p->table);
-	e.json = (const char *)buf_head(&p->json);
-	e.json_len = buf_unread(&p->json);
 	buf_shrink(&p->message, KEEP);
 	buf_put(&p->message, head, sizeof(head));
-	proto_put_event(&p->message, &e);
-	if (p->message.failed || p->schema.failed || p->table.failed)
-		return err_set(err, ERR_LIMIT, "an event of %s.%s does not fit",
-		    e.schema, e.table);
+	proto_put_event(&p->message, e);
+	if (p->message.failed)
+		return err_set(err, ERR_LIMIT,
+		    "an event of %s does not fit, or memory is short",
+		    e->table != NULL ? e->table : e->prefix);
 	frame_head(p->message.data, p->message.len - FRAME_HEAD);
 	return 0;
 }
 
-/* Puts the held event, if there is one, into the ring. */
+static int
+append_event(struct publish *p, struct ring_pos pos, const struct event *e,
+    struct ring_tag tag, struct err *err)
+{
+	if (encode(p, e, err) == -1 ||
+	    append(p, pos, e->pg_lsn, tag, p->message.data, p->message.len,
+		err) == -1)
+		return -1;
+	p->events++;
+	return 0;
+}
+
+static int
+append_message(struct publish *p, struct ring_pos pos, struct event *e,
+    struct err *err)
+{
+	struct ring_tag tag = { 0, EVENT_MESSAGE, !e->transactional,
+		note_new(e->prefix, strlen(e->prefix) + 1) };
+	int rc;
+
+	if (tag.note == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	rc = append_event(p, pos, e, tag, err);
+	note_drop(tag.note);
+	return rc;
+}
+
+/* A message behind the held row, as it waits: its length, and it. */
+static void
+put_behind(struct publish *p, const struct pgo_message *m)
+{
+	uint32_t len = m->len;
+
+	buf_put(&p->behind, &len, sizeof(len));
+	buf_put_cstr(&p->behind, m->prefix);
+	buf_put(&p->behind, m->content, len);
+}
+
+static int
+release_behind(struct publish *p, lsn_t pg_lsn, struct err *err)
+{
+	struct event e = { .op = EVENT_MESSAGE,
+		.pg_lsn = pg_lsn,
+		.transactional = true };
+	struct ring_pos pos = { p->txn.commit_lsn, p->seq, 0 };
+	const uint8_t *at;
+	uint32_t len;
+
+	while (buf_unread(&p->behind) > 0) {
+		at = p->behind.data + p->behind.off;
+		memcpy(&len, at, sizeof(len));
+		e.prefix = (const char *)at + sizeof(len);
+		e.content =
+		    (struct event_text){ e.prefix + strlen(e.prefix) + 1, len };
+		pos.sub++;
+		if (append_message(p, pos, &e, err) == -1)
+			return -1;
+		buf_consume(&p->behind,
+		    sizeof(len) + strlen(e.prefix) + 1 + len);
+	}
+	return 0;
+}
+
+/* Puts what is held, if anything is, into the ring. */
 static int
 release(struct publish *p, lsn_t pg_lsn, struct err *err)
 {
-	struct ring_tag tag = { p->held_table, (uint8_t)p->held };
+	struct event *e = &p->held;
+	struct ring_pos pos = { p->txn.commit_lsn, p->seq, 0 };
 
-	if (p->held == EVENT_NONE)
+	if (e->op == EVENT_NONE)
 		return 0;
-	if (p->seq == 1 &&
-	    append_mark(p, RING_BEGIN, p->txn.commit_lsn, err) == -1)
+	if (p->names_of_held.failed)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	e->pg_lsn = pg_lsn;
+	e->schema = (const char *)buf_head(&p->names_of_held);
+	e->table = e->schema + p->table_at;
+	if (begin(p, err) == -1 ||
+	    append_event(p, pos, e, p->held_tag, err) == -1 ||
+	    release_behind(p, pg_lsn, err) == -1)
 		return -1;
-	if (encode(p, pg_lsn, err) == -1 ||
-	    append(p, p->seq, pg_lsn, tag, p->message.data, p->message.len,
-		err) == -1)
-		return -1;
-	p->held = EVENT_NONE;
-	p->events++;
+	let_go(p);
 	return 0;
 }
 
@@ -144,29 +240,77 @@ find_relation(const struct publish *p, uint32_t oid, struct err *err)
 	return p->open ? rel : NULL;
 }
 
-/* Begins the next event: releases the one before, which was not the last. The
- * message has been checked: nothing more is wrong with it. */
+/* Begins the next row event: releases the one before, which was not the last.
+ * The message has been checked: nothing more is wrong with it. */
 static int
-hold(struct publish *p, enum event_op op, const struct relation *rel,
+hold(struct publish *p, enum event_op op, const struct relation *rel, lsn_t lsn,
     struct err *err)
 {
 	if (release(p, p->txn.commit_lsn, err) == -1)
 		return -1;
 	p->seq++;
-	if (known(p, p->seq))
+	p->sub = 0;
+	if (known(p, here(p)))
 		return 0;
-	p->held = op;
-	p->held_table = rel->tag;
-	buf_reset(&p->schema);
-	buf_put_str(&p->schema, rel->schema);
-	buf_reset(&p->table);
-	buf_put_str(&p->table, rel->name);
-	buf_shrink(&p->json, KEEP);
+	p->held = (struct event){ .op = op,
+		.txn = p->txn,
+		.seq = p->seq,
+		.change_lsn = lsn,
+		.oid = rel->oid };
+	p->held_tag = (struct ring_tag){ rel->tag, (uint8_t)op, false,
+		note_hold(oidmap_get(&p->shapes, rel->oid)) };
+	buf_reset(&p->names_of_held);
+	buf_put_cstr(&p->names_of_held, rel->schema);
+	p->table_at = buf_unread(&p->names_of_held);
+	buf_put_cstr(&p->names_of_held, rel->name);
+	return 0;
+}
+
+static struct event_text
+text_of(const struct buf *b)
+{
+	return (struct event_text){ (const char *)buf_head(b), buf_unread(b) };
+}
+
+/* Types of rel that may have been altered since they were read. */
+static void
+need_again(struct publish *p, const struct relation *rel)
+{
+	for (uint16_t i = 0; i < rel->n; i++)
+		if (rel->col[i].type->form == TYPE_RECORD ||
+		    rel->col[i].type->form == TYPE_ARRAY)
+			typecat_need(&p->types, rel->col[i].type_oid,
+			    p->txn.xid);
+}
+
+/* Fills the held event. A value that is not as its type is known to be asks for
+ * the type once more; is it still so, its text is all there is to say. */
+static int
+fill(struct publish *p, const struct relation *rel, const struct pgo_msg *m,
+    struct err *err)
+{
+	bool fresh = p->sure || typecat_fresh(&p->types, p->txn.xid), stale;
+	struct change *c = &p->change;
+
+	if (change_fill(c, rel, m, fresh, &stale, err) == -1)
+		return -1;
+	if (stale && !fresh)
+		need_again(p, rel);
+	if (typecat_needs(&p->types)) {
+		let_go(p);
+		p->seq--;
+		return PUBLISH_WAIT;
+	}
+	p->held.json = text_of(&c->json);
+	p->held.old = text_of(&c->old);
+	p->held.unchanged = text_of(&c->unchanged);
+	p->held.identity = (int)c->identity;
 	return 0;
 }
 
 static int
-on_change(struct publish *p, const struct pgo_msg *m, struct err *err)
+on_change(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
+    struct err *err)
 {
 	enum event_op op = m->type == PGO_INSERT ? EVENT_INSERT
 	    : m->type == PGO_UPDATE              ? EVENT_UPDATE
@@ -174,14 +318,14 @@ on_change(struct publish *p, const struct pgo_msg *m, struct err *err)
 	const struct relation *rel = find_relation(p, m->change.oid, err);
 
 	if (rel == NULL || change_check(rel, m, err) == -1 ||
-	    hold(p, op, rel, err) == -1)
+	    hold(p, op, rel, lsn, err) == -1)
 		return -1;
-	return p->held == EVENT_NONE ? 0
-				     : change_payload(&p->json, rel, m, err);
+	return p->held.op == EVENT_NONE ? 0 : fill(p, rel, m, err);
 }
 
 static int
-on_truncate(struct publish *p, const struct pgo_msg *m, struct err *err)
+on_truncate(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
+    struct err *err)
 {
 	const struct relation *rel;
 
@@ -190,35 +334,41 @@ on_truncate(struct publish *p, const struct pgo_msg *m, struct err *err)
 			return -1;
 	for (uint32_t i = 0; i < m->truncate.n; i++) {
 		rel = relation_cache_get(&p->relations, m->truncate.oid[i]);
-		if (hold(p, EVENT_TRUNCATE, rel, err) == -1)
+		if (hold(p, EVENT_TRUNCATE, rel, lsn, err) == -1)
 			return -1;
+		p->held.cascade = m->truncate.cascade;
+		p->held.restart_identity = m->truncate.restart_identity;
 	}
 	return 0;
 }
 
 static int
-on_begin(struct publish *p, const struct pgo_msg *m, struct err *err)
+on_begin(struct publish *p, const struct pgo_msg *m, lsn_t lsn, struct err *err)
 {
+	(void)lsn;
 	if (p->open)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: Begin inside a transaction");
 	p->open = true;
+	p->begun = false;
 	p->txn = (struct event_txn){ m->begin.final_lsn, 0, m->begin.xid,
 		m->begin.commit_at + CLOCK_PG_EPOCH_US };
-	p->seq = 0;
+	p->seq = p->sub = 0;
 	return 0;
 }
 
 static int
-on_commit(struct publish *p, const struct pgo_msg *m, struct err *err)
+on_commit(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
+    struct err *err)
 {
+	(void)lsn;
 	if (!p->open || m->commit.commit_lsn != p->txn.commit_lsn)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: Commit without its Begin");
 	if (release(p, m->commit.end_lsn, err) == -1)
 		return -1;
 	p->txn.end_lsn = m->commit.end_lsn;
-	if (p->seq > 0 &&
+	if ((p->begun || p->seq > 0 || p->sub > 0) &&
 	    append_mark(p, RING_COMMIT, m->commit.end_lsn, err) == -1)
 		return -1;
 	p->open = false;
@@ -227,44 +377,190 @@ on_commit(struct publish *p, const struct pgo_msg *m, struct err *err)
 	return 0;
 }
 
+/*
+ * A message that is not of a transaction has a place of its own: confirming the
+ * end of its record skips it, and anything below brings it again (logical.c:
+ * it is skipped when its record *starts* before). The last byte of the record
+ * stands for what a commit LSN is to a transaction.
+ */
 static int
-on_relation(struct publish *p, const struct pgo_msg *m, struct err *err)
+on_lone_message(struct publish *p, const struct pgo_message *m, struct event *e,
+    struct err *err)
+{
+	struct ring_pos pos = { m->lsn - 1, 1, 0 };
+
+	if (p->open || m->lsn == 0)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a message out of its place");
+	e->pg_lsn = m->lsn;
+	if (!known(p, pos) && append_message(p, pos, e, err) == -1)
+		return -1;
+	p->complete_lsn = lsn_max(p->complete_lsn, m->lsn);
+	return 0;
+}
+
+static int
+on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
+    struct err *err)
+{
+	const struct pgo_message *m = &msg->message;
+	struct event e = { .op = EVENT_MESSAGE,
+		.pg_lsn = p->txn.commit_lsn,
+		.transactional = m->transactional,
+		.prefix = m->prefix,
+		.content = { (const char *)m->content, m->len } };
+
+	(void)lsn;
+	if (!utf8_valid(m->prefix, strlen(m->prefix)))
+		return err_set(err, ERR_DATA,
+		    "the prefix of a logical message is not valid UTF-8");
+	if (!m->transactional)
+		return on_lone_message(p, m, &e, err);
+	if (!p->open)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a message outside its transaction");
+	p->sub++;
+	if (known(p, here(p)))
+		return 0;
+	if (p->held.op != EVENT_NONE &&
+	    buf_unread(&p->behind) + strlen(m->prefix) + m->len <= BEHIND_MAX) {
+		put_behind(p, m);
+		return p->behind.failed
+		    ? err_set(err, ERR_NOMEM, "out of memory")
+		    : 0;
+	}
+	if (release(p, p->txn.commit_lsn, err) == -1 || begin(p, err) == -1)
+		return -1;
+	return append_message(p, here(p), &e, err);
+}
+
+/* Whether all types of rel are known; sets them. */
+static bool
+resolve(struct publish *p, struct relation *rel)
+{
+	for (uint16_t i = 0; i < rel->n; i++) {
+		rel->col[i].type = typecat_get(&p->types, rel->col[i].type_oid);
+		if (rel->col[i].type == NULL)
+			typecat_need(&p->types, rel->col[i].type_oid,
+			    p->txn.xid);
+	}
+	return !typecat_needs(&p->types);
+}
+
+/* pg_class.relreplident as a ReplicaIdentity. */
+static int
+replica_identity(char relreplident)
+{
+	switch (relreplident) {
+	case 'd':
+		return 1;
+	case 'n':
+		return 2;
+	case 'f':
+		return 3;
+	case 'i':
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+/* Makes the RelationEvent of rel, for streams that want it. */
+static int
+describe(struct publish *p, const struct relation *rel, struct err *err)
+{
+	struct event_column column[PGO_MAX_COLUMNS];
+	struct event e = { .op = EVENT_RELATION,
+		.schema = rel->schema,
+		.table = rel->name,
+		.oid = rel->oid,
+		.identity = replica_identity(rel->identity),
+		.column = column,
+		.columns = rel->n };
+	struct note *shape;
+
+	for (uint16_t i = 0; i < rel->n; i++)
+		column[i] = (struct event_column){ rel->col[i].name,
+			typecat_self(&p->types, rel->col[i].type_oid)->name,
+			rel->col[i].type_oid, rel->col[i].typmod,
+			rel->col[i].key };
+	if (encode(p, &e, err) == -1)
+		return -1;
+	shape = note_new(p->message.data, p->message.len);
+	if (shape == NULL ||
+	    oidmap_put(&p->shapes, rel->oid, shape, drop_shape) == -1) {
+		note_drop(shape);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static int
+check_names(const struct relation *rel, struct err *err)
+{
+	bool ok = utf8_valid(rel->schema, strlen(rel->schema)) &&
+	    utf8_valid(rel->name, strlen(rel->name));
+
+	for (uint16_t i = 0; i < rel->n; i++)
+		ok &= utf8_valid(rel->col[i].name, strlen(rel->col[i].name));
+	return ok ? 0
+		  : err_set(err, ERR_DATA,
+			"the table with OID %u has a name, or a column's, "
+			"that is not valid UTF-8: rename it",
+			rel->oid);
+}
+
+static int
+on_relation(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
+    struct err *err)
 {
 	struct relation *rel;
 
+	(void)lsn;
 	rel = relation_cache_put(&p->relations, &m->relation, err);
-	if (rel == NULL)
+	if (rel == NULL || check_names(rel, err) == -1)
 		return -1;
 	rel->tag = names_put(&p->names, rel->schema, rel->name);
-	return rel->tag != UINT32_MAX
-	    ? 0
-	    : err_set(err, ERR_NOMEM, "out of memory");
+	if (rel->tag == UINT32_MAX)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return resolve(p, rel) ? describe(p, rel, err) : PUBLISH_WAIT;
 }
 
-int
-publish_message(struct publish *p, const uint8_t *data, size_t len,
-    struct err *err)
+static int
+dispatch(struct publish *p, const struct pgo_msg *m, lsn_t lsn, struct err *err)
 {
-	struct pgo_msg m;
-
-	if (pgo_decode(p->decoder, data, len, &m, err) == -1)
-		return -1;
-	switch (m.type) {
+	switch (m->type) {
 	case PGO_INSERT:
 	case PGO_UPDATE:
 	case PGO_DELETE:
-		return on_change(p, &m, err);
+		return on_change(p, m, lsn, err);
 	case PGO_TRUNCATE:
-		return on_truncate(p, &m, err);
+		return on_truncate(p, m, lsn, err);
 	case PGO_BEGIN:
-		return on_begin(p, &m, err);
+		return on_begin(p, m, lsn, err);
 	case PGO_COMMIT:
-		return on_commit(p, &m, err);
+		return on_commit(p, m, lsn, err);
 	case PGO_RELATION:
-		return on_relation(p, &m, err);
-	default: /* Type, Origin, Message: nothing to deliver */
-		return 0;
+		return on_relation(p, m, lsn, err);
+	case PGO_MESSAGE:
+		return on_message(p, m, lsn, err);
+	default: /* Type, Origin, Stream Abort: nothing to deliver */
+		return PUBLISH_DONE;
 	}
+}
+
+int
+publish_message(struct publish *p, lsn_t lsn, const uint8_t *data, size_t len,
+    struct err *err)
+{
+	struct pgo_msg m;
+	int rc;
+
+	if (pgo_decode(p->decoder, data, len, &m, err) == -1)
+		return -1;
+	rc = dispatch(p, &m, lsn, err);
+	p->sure = rc == PUBLISH_WAIT;
+	return rc;
 }
 
 void

@@ -7,25 +7,31 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/lsn.h"
+#include "event/change.h"
 #include "event/proto.h"
 #include "feed/names.h"
 #include "feed/ring.h"
 #include "pg/pgoutput.h"
 #include "pg/relation.h"
+#include "pg/typecat.h"
 
 /*
  * The data path on one page: a pgoutput message in, encoded events in the
  * ring.
  *
  * pg_lsn of an event is its transaction's commit LSN C, except that the last
- * one carries the end LSN E. So every event is held until the next message of
- * its transaction shows which it is; Commit follows at once, nothing waits.
+ * row event carries the end LSN E. So every row event is held until the next
+ * one, or Commit, shows which it is; Commit follows at once, nothing waits.
+ * Logical messages behind a held row wait with it and get the same pg_lsn.
  */
 struct publish {
 	struct ring *ring;
 	struct names names; /* of every table that ever had an event */
 	struct pgo_decoder *decoder;
 	struct relation_cache relations;
+	struct oidmap shapes; /* a struct note for each: its RelationEvent */
+	struct typecat types;
+	bool sure; /* types were read again for the message that is next */
 
 	lsn_t start_lsn;       /* where this COPY began */
 	struct ring_pos floor; /* events up to here are in the ring already */
@@ -34,15 +40,20 @@ struct publish {
 
 	/* The transaction: */
 	bool open;
+	bool begun;           /* its begin has been appended */
 	struct event_txn txn; /* the open one, or the last; all 0: none yet */
-	uint32_t seq;         /* events so far */
+	uint32_t seq;         /* row events so far */
+	uint32_t sub;         /* messages since */
 
-	/* The event that is held. */
-	enum event_op held; /* EVENT_NONE: none */
-	uint32_t held_table;
-	struct buf schema, table, json;
+	/* The row event that is held. */
+	struct event held; /* op is EVENT_NONE: none */
+	struct ring_tag held_tag;
+	struct change change;
+	struct buf names_of_held; /* schema and table, each with its NUL */
+	size_t table_at;
+	struct buf behind; /* messages behind it */
 
-	struct buf message;            /* scratch: the event, framed */
+	struct buf message;            /* scratch: an event, framed */
 	uint64_t events, transactions; /* appended, ever */
 };
 
@@ -59,10 +70,15 @@ void publish_start(struct publish *p, lsn_t lsn, bool resume);
 /* The COPY is over: an open transaction will come again from its start. */
 void publish_stop(struct publish *p);
 
-/* One pgoutput message. Returns 0, or -1 with err: then nothing of it counts,
- * and the COPY has to be begun again. */
-int publish_message(struct publish *p, const uint8_t *data, size_t len,
-    struct err *err);
+/*
+ * One pgoutput message; lsn is what the XLogData around it says of it.
+ * Returns PUBLISH_DONE; PUBLISH_WAIT when types have to be read first (p->types
+ * says which): give it again then; or -1 with err: nothing of it counts, and
+ * the COPY has to be begun again.
+ */
+enum { PUBLISH_DONE = 0, PUBLISH_WAIT = 1 };
+int publish_message(struct publish *p, lsn_t lsn, const uint8_t *data,
+    size_t len, struct err *err);
 /* Everything that commits before wal_end has been sent by the server. */
 void publish_keepalive(struct publish *p, lsn_t wal_end);
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/probe.h"
 #include "server/session.h"
@@ -24,7 +25,13 @@
 #define ACCEPT_BATCH 64
 #define MAX_EVENT ((size_t)1 << 30)
 
-enum { FD_LISTENER, FD_PG, FD_PROBE, FD_CLIENTS }; /* places in the poll set */
+enum {
+	FD_LISTENER,
+	FD_PG,
+	FD_PROBE,
+	FD_CATALOG,
+	FD_CLIENTS
+}; /* places in the poll set */
 
 struct server {
 	const struct server_config *config;
@@ -34,6 +41,7 @@ struct server {
 	struct publish publish;
 	struct walreceiver wr;
 	struct probe probe;
+	struct catalog catalog;
 	struct session_list sessions;
 	struct client *clients;
 	size_t client_count;
@@ -128,6 +136,7 @@ server_init(struct server *sv, const struct server_config *config,
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo,
 	    config->pg.shutdown_grace_us);
+	catalog_init(&sv->catalog, config->pg.conninfo, &sv->publish.types);
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -146,6 +155,7 @@ server_free(struct server *sv)
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
+	catalog_free(&sv->catalog);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
@@ -175,6 +185,10 @@ prepare(struct server *sv, int64_t now)
 	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
 	if (probe_deadline(&sv->probe) < until)
 		until = probe_deadline(&sv->probe);
+	p[FD_CATALOG] = (struct pollfd){ catalog_fd(&sv->catalog),
+		catalog_want(&sv->catalog), 0 };
+	if (catalog_deadline(&sv->catalog, now) < until)
+		until = catalog_deadline(&sv->catalog, now);
 	p += FD_CLIENTS;
 	for (c = sv->clients; c != NULL; c = c->next, p++) {
 		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
@@ -338,6 +352,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 {
 	const struct pollfd *p = sv->polls;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
+	short catalog = p[FD_CATALOG].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
@@ -349,6 +364,8 @@ turn(struct server *sv, int64_t now, struct err *err)
 	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
 	if (walreceiver_step(&sv->wr, pg, now, err) == -1)
 		return -1;
+	if (catalog_step(&sv->catalog, catalog, now))
+		sv->again = true;
 	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
 	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;

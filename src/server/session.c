@@ -9,12 +9,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/proto.h"
+#include "grpc/request.h"
 #include "server/feeder.h"
 
 /* An ack takes 11 bytes; a start has room for globs. */
 #define MAX_CLIENT_MESSAGE 4096
 #define MAX_START_MESSAGE 32768
-#define OUT_MAX ((size_t)64 * 1024)
+/* The relation of a table of 1600 columns with long names. */
+#define OUT_MAX ((size_t)4 * 1024 * 1024)
 #define PROGRESS_DEFAULT SECONDS(10)
 #define PROGRESS_MIN MS(100)
 /* Waiting and stuck streams are looked at this often. */
@@ -160,7 +162,11 @@ session_open(struct h2_stream *stream, void *arg)
 	if (s == NULL)
 		return;
 	set_state(s, SESSION_WAITING);
-	if (*name != '\0')
+	if (name == NULL)
+		session_end(s, GRPC_INVALID_ARGUMENT,
+		    "walstream-consumer: a name has at most %d bytes",
+		    REQUEST_MAX_VALUE);
+	else if (*name != '\0')
 		take_name(s, name);
 }
 
@@ -198,7 +204,7 @@ begin(struct session *s, struct client_message *m)
 	const char *id = s->list->wr->system_identifier;
 
 	s->start = m->start;
-	m->start.tables = 0;
+	m->start.tables = m->start.messages = 0;
 	if (*s->start.system_identifier != '\0' &&
 	    strcmp(s->start.system_identifier, id) != 0) {
 		session_end(s, GRPC_FAILED_PRECONDITION,
@@ -210,8 +216,9 @@ begin(struct session *s, struct client_message *m)
 	}
 	s->since_at = s->list->now;
 	s->walk.marks = true;
+	s->walk.relations = s->start.relations;
 	s->walk.filter = (struct filter){ s->start.table, s->start.tables,
-		s->start.operations };
+		s->start.operations, s->start.message, s->start.messages };
 	set_state(s, SESSION_WAITING);
 	if (*s->start.consumer != '\0')
 		take_name(s, s->start.consumer);
@@ -510,7 +517,9 @@ sessions_update(struct session_list *l)
 		l->paused_at = l->now;
 	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state == SESSION_LIVE && is_stuck(s))
+		if (s->state == SESSION_LIVE && s->out.failed)
+			drop(s); /* no memory for what it is to be sent */
+		else if (s->state == SESSION_LIVE && is_stuck(s))
 			drop_stuck(s);
 		else if (s->state == SESSION_LIVE)
 			update_live(s);

@@ -14,8 +14,8 @@ walk_init(struct walk *w, const struct ring *ring, const struct names *names)
 void
 walk_free(struct walk *w)
 {
-	free(w->verdict);
-	w->verdict = NULL;
+	free(w->table);
+	w->table = NULL;
 }
 
 void
@@ -23,31 +23,42 @@ walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn)
 {
 	w->cursor = cursor;
 	w->start_lsn = start_lsn;
-	w->last = (struct ring_pos){ 0, 0 };
-	w->begun = false;
+	w->last = (struct ring_pos){ 0, 0, 0 };
+	w->begun = w->related = false;
+}
+
+/* What is remembered of a table, or NULL when memory is short. */
+static struct walk_table *
+table_of(struct walk *w, uint32_t number)
+{
+	uint32_t n = w->names->n;
+	struct walk_table *table;
+
+	if (number < w->tables)
+		return &w->table[number];
+	if ((table = realloc(w->table, n * sizeof(*table))) == NULL)
+		return NULL;
+	memset(table + w->tables, 0, (n - w->tables) * sizeof(*table));
+	w->table = table;
+	w->tables = n;
+	return &table[number];
 }
 
 /* What the filter says about a table; asked once for each, memory allowing. */
 static bool
-wants_table(struct walk *w, uint32_t table)
+wants_table(struct walk *w, uint32_t number)
 {
-	uint32_t n = w->names->n;
-	uint8_t *verdict;
+	struct walk_table *table;
 	bool yes;
 
 	if (w->filter.n == 0)
 		return true;
-	if (table >= w->verdicts &&
-	    (verdict = realloc(w->verdict, n)) != NULL) {
-		memset(verdict + w->verdicts, 0, n - w->verdicts);
-		w->verdict = verdict;
-		w->verdicts = n;
-	}
-	if (table < w->verdicts && w->verdict[table] != 0)
-		return w->verdict[table] == 1;
-	yes = filter_table(&w->filter, w->names->name[table]);
-	if (table < w->verdicts)
-		w->verdict[table] = yes ? 1 : 2;
+	table = table_of(w, number);
+	if (table != NULL && table->verdict != 0)
+		return table->verdict == 1;
+	yes = filter_table(&w->filter, w->names->name[number]);
+	if (table != NULL)
+		table->verdict = yes ? 1 : 2;
 	return yes;
 }
 
@@ -57,7 +68,7 @@ wants(struct walk *w, const struct ring_entry *e)
 {
 	if (e->pos.commit_lsn < w->start_lsn || ring_pos_le(e->pos, w->last))
 		return false;
-	if (e->pos.seq == RING_BEGIN) {
+	if (ring_is_begin(e->pos)) {
 		memcpy(&w->txn, e->data, sizeof(w->txn));
 		w->begun = false;
 		return false;
@@ -66,6 +77,9 @@ wants(struct walk *w, const struct ring_entry *e)
 		memcpy(&w->txn, e->data, sizeof(w->txn));
 		return w->begun;
 	}
+	if (e->tag.operation == EVENT_MESSAGE)
+		return filter_prefix(&w->filter,
+		    (const char *)e->tag.note->data);
 	return filter_operation(&w->filter, e->tag.operation) &&
 	    wants_table(w, e->tag.table);
 }
@@ -74,6 +88,7 @@ static void
 pass(struct walk *w, const struct ring_entry *e)
 {
 	w->cursor++;
+	w->related = false;
 	if (!ring_pos_le(e->pos, w->last))
 		w->last = e->pos;
 }
@@ -94,6 +109,27 @@ walk_settle(struct walk *w)
 	return settle(w) != NULL;
 }
 
+/* Has the stream not been told of the relation yet that this row is of? */
+static bool
+is_news(struct walk *w, const struct ring_entry *e)
+{
+	struct walk_table *table;
+
+	if (!w->relations || w->related || e->tag.operation == EVENT_MESSAGE)
+		return false;
+	table = table_of(w, e->tag.table);
+	return table == NULL || table->relation != e->tag.note->id;
+}
+
+void
+walk_told(struct walk *w, const struct ring_entry *e)
+{
+	struct walk_table *table = table_of(w, e->tag.table);
+
+	if (table != NULL)
+		table->relation = e->tag.note->id;
+}
+
 enum walk_kind
 walk_next(struct walk *w, const struct ring_entry **entry)
 {
@@ -106,13 +142,17 @@ walk_next(struct walk *w, const struct ring_entry **entry)
 		w->begun = false;
 		return WALK_COMMIT;
 	}
-	if (w->marks && !w->begun) {
+	if (w->marks && !w->begun && !e->tag.alone) {
 		w->begun = true;
 		w->count = 0;
 		return WALK_BEGIN;
 	}
-	pass(w, e);
-	w->count++;
 	*entry = e;
+	if (is_news(w, e)) {
+		w->related = true;
+		return WALK_RELATION;
+	}
+	pass(w, e);
+	w->count += !e->tag.alone;
 	return WALK_EVENT;
 }

@@ -9,6 +9,12 @@
 #include "feed/names.h"
 #include "feed/ring.h"
 
+/* What a stream remembers of a table. */
+struct walk_table {
+	uint8_t verdict;   /* its filter's: 0 not asked yet, 1 yes, 2 no */
+	uint64_t relation; /* id of the note that was delivered last */
+};
+
 /*
  * One stream's way through the ring: what of it is for this stream, in order.
  * A copy of a walk goes the same way without moving the original.
@@ -17,9 +23,10 @@ struct walk {
 	const struct ring *ring;
 	const struct names *names;
 	struct filter filter;
-	uint8_t *verdict;  /* by table number: 0 not asked yet, 1 yes, 2 no */
-	uint32_t verdicts; /* how many */
-	bool marks;        /* begin and commit are wanted */
+	struct walk_table *table; /* by number */
+	uint32_t tables;
+	bool marks;     /* begin and commit are wanted */
+	bool relations; /* and the relation of rows */
 
 	uint64_t cursor;      /* the entry to look at next */
 	lsn_t start_lsn;      /* transactions that commit before are skipped */
@@ -27,10 +34,11 @@ struct walk {
 
 	struct event_txn txn; /* of the entry at cursor, once settled */
 	bool begun;           /* its begin was handed out */
+	bool related;         /* so was the relation of the entry at cursor */
 	uint32_t count;       /* its events that were */
 };
 
-enum walk_kind { WALK_END, WALK_BEGIN, WALK_EVENT, WALK_COMMIT };
+enum walk_kind { WALK_END, WALK_BEGIN, WALK_RELATION, WALK_EVENT, WALK_COMMIT };
 
 void
 walk_init(struct walk *w, const struct ring *ring, const struct names *names);
@@ -42,9 +50,13 @@ void walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn);
 bool walk_settle(struct walk *w);
 /*
  * The next thing to deliver. WALK_EVENT: *entry is it, and stays in the ring
- * while w->cursor is at most one above it. WALK_BEGIN, WALK_COMMIT: w->txn and
- * w->count say what to deliver.
+ * while w->cursor is at most one above it. WALK_RELATION: what (*entry)->tag.note
+ * says comes before it. WALK_BEGIN, WALK_COMMIT: w->txn and w->count say what
+ * to deliver.
  */
 enum walk_kind walk_next(struct walk *w, const struct ring_entry **entry);
+/* The relation of entry has been delivered: once is enough. (A copy of a walk
+ * shares what is remembered of tables, and must not say so.) */
+void walk_told(struct walk *w, const struct ring_entry *entry);
 
 #endif

@@ -107,21 +107,29 @@ done_settings(struct walreceiver *wr, struct err *err)
 	return WR_PUBLICATION;
 }
 
+/* Which of them are not there? */
 static void
 ask_publication(const struct walreceiver *wr, struct buf *sql)
 {
+	const struct walreceiver_config *c = wr->config;
+
+	buf_put_str(sql, "SELECT name FROM (VALUES ");
+	for (size_t i = 0; i < c->publications; i++) {
+		buf_put_str(sql, i == 0 ? "(" : ", (");
+		repl_quote_literal(sql, c->publication[i]);
+		buf_put_u8(sql, ')');
+	}
 	buf_put_str(sql,
-	    "SELECT 1 FROM pg_catalog.pg_publication "
-	    "WHERE pubname = ");
-	repl_quote_literal(sql, wr->config->publication);
+	    ") v(name) WHERE name NOT IN "
+	    "(SELECT pubname FROM pg_catalog.pg_publication)");
 }
 
 static int
 row_publication(struct walreceiver *wr, const struct wire_row *row,
     struct err *err)
 {
-	(void)row;
 	(void)err;
+	wire_row_text(row, 0, wr->missing, sizeof(wr->missing));
 	wr->found = true;
 	return 0;
 }
@@ -129,12 +137,30 @@ row_publication(struct walreceiver *wr, const struct wire_row *row,
 static int
 done_publication(struct walreceiver *wr, struct err *err)
 {
-	if (!wr->found)
+	if (wr->found)
 		return err_set(err, ERR_CONFIG,
 		    "publication \"%s\" does not "
 		    "exist in database \"%s\"; make it with CREATE PUBLICATION",
-		    wr->config->publication, wr->config->conninfo->dbname);
+		    wr->missing, wr->config->conninfo->dbname);
 	return WR_SLOT;
+}
+
+static void
+ask_types(const struct walreceiver *wr, struct buf *sql)
+{
+	typecat_ask(&wr->publish->types, sql);
+}
+
+static int
+row_types(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	return typecat_row(&wr->publish->types, row, err);
+}
+
+static int
+done_types(struct walreceiver *wr, struct err *err)
+{
+	return typecat_done(&wr->publish->types, err) == 0 ? WR_START : -1;
 }
 
 static void
@@ -217,7 +243,7 @@ row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 static int
 done_slot(struct walreceiver *wr, struct err *err)
 {
-	int next = wr->state == WR_RECHECK ? WR_START : WR_READY;
+	int next = wr->state == WR_RECHECK ? WR_TYPES : WR_READY;
 	struct quorum *q = wr->quorum;
 
 	if (!wr->found && wr->was_ready && !wr->config->temporary)
@@ -297,17 +323,20 @@ done_locate(struct walreceiver *wr, struct err *err)
 {
 	struct quorum *q = wr->quorum;
 
-	(void)err;
+	if (typecat_forget(&wr->publish->types) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	if (wr->config->temporary)
 		quorum_reset(q, lsn_max(q->confirmed, wr->server_lsn));
-	return wr->config->temporary ? WR_START : WR_RECHECK;
+	return wr->config->temporary ? WR_TYPES : WR_RECHECK;
 }
 
 static void
 ask_start(const struct walreceiver *wr, struct buf *sql)
 {
-	repl_start(sql, wr->config->slot, wr->quorum->confirmed,
-	    wr->config->publication);
+	const struct walreceiver_config *c = wr->config;
+
+	repl_start(sql, c->slot, wr->quorum->confirmed, c->publication,
+	    c->publications, c->messages);
 }
 
 /*
@@ -359,6 +388,7 @@ const struct walquery walquery[WR_STATES] = {
 	[WR_SETTINGS] = { ask_settings, row_settings, done_settings },
 	[WR_PUBLICATION] = { ask_publication, row_publication,
 	    done_publication },
+	[WR_TYPES] = { ask_types, row_types, done_types },
 	[WR_SLOT] = { ask_slot, row_slot, done_slot },
 	[WR_CREATE] = { ask_create, row_create, done_create },
 	[WR_LOCATE] = { ask_identify, row_identify, done_locate },

@@ -25,7 +25,7 @@
 #define CLOSE_TIMEOUT SECONDS(1)
 #define ADVANCE_INTERVAL SECONDS(240)
 #define READ_SIZE ((size_t)128 * 1024)
-#define SQL_MAX ((size_t)16 * 1024)
+#define SQL_MAX ((size_t)64 * 1024)
 
 static const char *const state_names[WR_STATES] = {
 #define X(state, name) [state] = name,
@@ -91,6 +91,8 @@ may_read(struct walreceiver *wr)
 		return true;
 	if (wr->finishing && !wr->publish->open)
 		return false;
+	if (typecat_needs(&wr->publish->types))
+		return false; /* somebody is reading them */
 	return ring_room(wr->publish->ring);
 }
 
@@ -160,7 +162,7 @@ is_passing(const struct err *err)
 }
 
 /* What the server's refusal to stream means: of the slot, or later of the
- * publication. */
+ * publication or of a row. */
 static void
 classify(const struct walreceiver *wr, struct err *err)
 {
@@ -168,6 +170,11 @@ classify(const struct walreceiver *wr, struct err *err)
 		return;
 	if (wr->state == WR_STREAMING && strcmp(err->sqlstate, "42704") == 0)
 		err->kind = ERR_CONFIG;
+	/* Data exceptions and exceeded limits: a row that it cannot send. */
+	if (wr->state == WR_STREAMING &&
+	    (strncmp(err->sqlstate, "22", 2) == 0 ||
+		strncmp(err->sqlstate, "54", 2) == 0))
+		err->kind = ERR_DATA;
 	if (wr->state != WR_START)
 		return;
 	if (strcmp(err->sqlstate, "42704") == 0 ||
@@ -184,6 +191,14 @@ made_progress(const struct walreceiver *wr, int64_t now)
 		now - wr->state_at >= BACKOFF_MAX);
 }
 
+/* Does this end streams? Waiting does not cure it. */
+static bool
+is_lasting(const struct err *err)
+{
+	return err->kind == ERR_LOST || err->kind == ERR_CONFIG ||
+	    err->kind == ERR_DATA || err->kind == ERR_LIMIT;
+}
+
 /* The connection is of no more use. Returns -1 when there is no point in
  * trying again. */
 static int
@@ -191,16 +206,16 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 {
 	int64_t wait;
 
-	if (made_progress(wr, now))
+	classify(wr, err);
+	if (made_progress(wr, now) && !is_lasting(err))
 		wr->backoff_us = BACKOFF_MIN;
 	if (strcmp(err->sqlstate, "55006") == 0 && wr->backoff_us > BUSY_MAX)
 		wr->backoff_us = BUSY_MAX;
 	wait = jitter(wr->backoff_us);
-	classify(wr, err);
 	wr->last = *err;
 	pgconn_close(&wr->pg);
 	publish_stop(wr->publish);
-	wr->pending = false;
+	wr->pending = wr->again = false;
 	if (wr->closing) {
 		set_state(wr, WR_CLOSED);
 		return 0;
@@ -213,9 +228,9 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	if (wr->was_ready && wr->config->temporary)
 		err_set(&wr->broken, ERR_LOST,
 		    "the temporary slot \"%s\" went "
-		    "away with its connection: changes may be missing",
-		    wr->config->slot);
-	else if (err->kind == ERR_LOST || err->kind == ERR_CONFIG)
+		    "away with its connection: changes may be missing (%s)",
+		    wr->config->slot, err->text);
+	else if (is_lasting(err))
 		wr->broken = *err;
 	if (wr->broken.kind != ERR_NONE) {
 		wr->rewind = true; /* what is in the ring is past */
@@ -288,13 +303,16 @@ static int
 keepalive(struct walreceiver *wr, const struct repl_msg *m, int64_t now,
     struct err *err)
 {
-	int64_t due = wr->status_sent_at + STATUS_REPEAT;
-
 	publish_keepalive(wr->publish, m->wal_end);
 	if (!m->reply)
 		return 0;
-	if (due < wr->status_at)
-		wr->status_at = due;
+	if (wr->answer_at <= now) { /* none is on its way */
+		wr->answer_at += STATUS_REPEAT;
+		if (wr->answer_at < now)
+			wr->answer_at = now;
+		if (wr->answer_at < wr->status_at)
+			wr->status_at = wr->answer_at;
+	}
 	return check_nagging(wr, m->wal_end, now, err);
 }
 
@@ -303,6 +321,7 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
     struct err *err)
 {
 	struct repl_msg m;
+	int rc;
 
 	if (wr->state == WR_STOPPING)
 		return 0; /* will come again */
@@ -314,7 +333,9 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 	if (m.type != REPL_XLOG_DATA)
 		return 0;
 	wr->nagged_at = 0;
-	return publish_message(wr->publish, m.data, m.len, err);
+	rc = publish_message(wr->publish, m.start_lsn, m.data, m.len, err);
+	wr->again = rc == PUBLISH_WAIT;
+	return rc == -1 ? -1 : 0;
 }
 
 /* This connection has done what it was for; the next one comes at once. */
@@ -395,6 +416,9 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 	while (wr->pg.state == PGCONN_READY) {
 		if ((wr->pending = !may_read(wr)))
 			return 0;
+		if (wr->again)
+			pgconn_again(&wr->pg);
+		wr->again = false;
 		got = pgconn_next(&wr->pg, &msg, err);
 		if (check_notice(wr, err) == -1)
 			return -1;
@@ -412,7 +436,7 @@ stop_streaming(struct walreceiver *wr, int64_t now)
 	send_status(wr, now);
 	wire_put_copy_done(&wr->pg.conn.out);
 	publish_stop(wr->publish);
-	wr->pending = false;
+	wr->pending = wr->again = false;
 	wr->stop_at = now + (wr->closing ? CLOSE_TIMEOUT : STOP_TIMEOUT);
 	set_state(wr, WR_STOPPING);
 }

@@ -19,7 +19,7 @@
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
  *	    ^			      (first start, or temporary) CREATE |
  *	    |						     \------> READY
- *	    |		    	 LOCATE -> RECHECK -> START <------+
+ *	    |		    	 LOCATE -> RECHECK -> TYPES <------+
  *	    |					    v
  *	    +-- DROP (temporary) <- STOPPING <- STREAMING
  *	    +-- any failure, after a while
@@ -38,6 +38,7 @@
 	X(WR_READY, "ready")                             \
 	X(WR_LOCATE, "asking for the present position")  \
 	X(WR_RECHECK, "looking at the slot again")       \
+	X(WR_TYPES, "reading the types")                 \
 	X(WR_START, "starting replication")              \
 	X(WR_STREAMING, "streaming")                     \
 	X(WR_STOPPING, "stopping replication")           \
@@ -54,7 +55,10 @@ enum walreceiver_state {
 
 struct walreceiver_config {
 	const struct conninfo *conninfo;
-	const char *slot, *publication;
+	const char *slot;
+	const char *const *publication;
+	size_t publications;
+	bool messages; /* ask for logical messages */
 	bool temporary;
 	bool create_slot;          /* on the first connect, if it is missing */
 	int64_t shutdown_grace_us; /* how long a server that is shutting down
@@ -74,6 +78,7 @@ struct walreceiver {
 	bool closing;   /* no more START; close once stopped */
 	bool was_ready; /* the first connect succeeded */
 	bool pending;   /* messages are here that there was no room for */
+	bool again;     /* the message that came last has to be given again */
 
 	int64_t state_at;   /* when the state was entered */
 	int64_t retry_at;   /* OFFLINE: when to try again */
@@ -89,13 +94,16 @@ struct walreceiver {
 	int64_t status_interval_us; /* between unasked status updates */
 	int64_t status_at;          /* the next one is due */
 	int64_t status_sent_at;
+	int64_t answer_at; /* the last keepalive that asked was, or is to be,
+			      answered then */
 	lsn_t received;    /* reported as written */
 	lsn_t reported;    /* as flushed */
 	uint64_t events;   /* in the ring when the last COPY began */
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 	lsn_t nagged_lsn;  /* to have this confirmed */
 
-	bool found; /* the query of this state returned a row */
+	bool found;        /* the query of this state returned a row */
+	char missing[256]; /* a publication that is not there; "" */
 	/* What the slot's row or the last IDENTIFY_SYSTEM said: */
 	lsn_t slot_confirmed;
 	lsn_t server_lsn;

@@ -100,6 +100,7 @@ static inline void
 side_open(struct h2_stream *s, void *arg)
 {
 	struct side *x = &served[served_n++];
+	const char *name = h2_consumer(s);
 
 	assert_ptr_equal(arg, &served_n);
 	assert_true(served_n <= 8);
@@ -107,7 +108,8 @@ side_open(struct h2_stream *s, void *arg)
 	s->user = x;
 	x->stream = s;
 	x->opened++;
-	snprintf(x->consumer, sizeof(x->consumer), "%s", h2_consumer(s));
+	snprintf(x->consumer, sizeof(x->consumer), "%s",
+	    name == NULL ? "(NULL)" : name);
 	if (at_open != NULL)
 		at_open(x);
 }

@@ -118,6 +118,14 @@ pgo_put_message(struct buf *b, uint8_t flags, lsn_t lsn, const char *prefix,
 	buf_put(b, content, len);
 }
 
+static inline void
+pgo_put_stream_abort(struct buf *b, uint32_t xid, uint32_t subxid)
+{
+	buf_put_u8(b, 'A');
+	buf_put_u32(b, xid);
+	buf_put_u32(b, subxid);
+}
+
 /*
  * One valid message of each kind. Text, NULL, the empty string, a TOASTed
  * value, numbers that are not what they are when signed: all are in them.
@@ -136,6 +144,7 @@ enum pgo_sample {
 	SAMPLE_DELETE_FULL,
 	SAMPLE_TRUNCATE,
 	SAMPLE_MESSAGE,
+	SAMPLE_STREAM_ABORT,
 	PGO_SAMPLES
 };
 
@@ -195,6 +204,9 @@ pgo_put_sample(struct buf *b, enum pgo_sample which)
 		break;
 	case SAMPLE_MESSAGE:
 		pgo_put_message(b, 1, SAMPLE_C, "prefix", "con\0tent", 8);
+		break;
+	case SAMPLE_STREAM_ABORT:
+		pgo_put_stream_abort(b, 741, 742);
 		break;
 	default:
 		pgo_put_sample_change(b, which);

@@ -70,8 +70,10 @@ test_filter(void **state)
 {
 	char a[] = "app.*", b[] = "*.log";
 	char *list[] = { a, b };
-	struct filter none = { NULL, 0, 0 };
-	struct filter some = { list, 2, 1u << EVENT_UPDATE };
+	struct filter none = { 0 };
+	struct filter some = { .glob = list,
+		.n = 2,
+		.operations = 1u << EVENT_UPDATE };
 
 	(void)state;
 	assert_true(filter_table(&none, "x.y"));

@@ -251,14 +251,21 @@ test_headers_too_large(void **state)
 static void
 test_consumer(void **state)
 {
-	(void)state;
-	put_request("POST", "application/grpc", CALL,
-	    (struct header){ "walstream-consumer", "billing" }, 0);
-	assert_int_equal(exchange(), 0);
-	assert_string_equal(served[0].consumer, "billing");
-	assert_string_equal(h2_consumer(served[0].stream), "");
-	assert_int_equal(teardown_raw(state), 0);
-	assert_int_equal(setup_raw(state), 0);
+	static const size_t lens[] = { 1, 7, 255, 256, 4000 };
+	char name[4001];
+
+	for (size_t i = 0; i < COUNT(lens); i++) {
+		memset(name, 'x', sizeof(name));
+		name[lens[i]] = '\0';
+		put_request("POST", "application/grpc", CALL,
+		    (struct header){ "walstream-consumer", name }, 0);
+		assert_int_equal(exchange(), 0);
+		assert_string_equal(served[0].consumer,
+		    lens[i] > 255 ? "(NULL)" : name);
+		assert_string_equal(h2_consumer(served[0].stream), "");
+		assert_int_equal(teardown_raw(state), 0);
+		assert_int_equal(setup_raw(state), 0);
+	}
 	put_call(0);
 	assert_int_equal(exchange(), 0);
 	assert_string_equal(served[0].consumer, "");

@@ -125,6 +125,8 @@ test_transaction(void **state)
 	assert_int_equal(m.commit.commit_at, SAMPLE_AT);
 	decode_sample(SAMPLE_ORIGIN, &m);
 	assert_int_equal(m.type, PGO_ORIGIN);
+	decode_sample(SAMPLE_STREAM_ABORT, &m);
+	assert_int_equal(m.type, PGO_STREAM_ABORT);
 	decode_sample(SAMPLE_TYPE, &m);
 	assert_int_equal(m.type, PGO_TYPE);
 }

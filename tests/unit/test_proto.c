@@ -57,8 +57,8 @@ see(void *arg, const struct event *e)
 	    e->schema == NULL ? "-" : e->schema);
 	snprintf(s->table, sizeof(s->table), "%s",
 	    e->table == NULL ? "-" : e->table);
-	snprintf(s->json, sizeof(s->json), "%.*s", (int)e->json_len,
-	    e->json == NULL ? "" : e->json);
+	snprintf(s->json, sizeof(s->json), "%.*s", (int)e->json.len,
+	    e->json.p == NULL ? "" : e->json.p);
 }
 
 /* Reads n bytes that end at a guard page. */
@@ -116,36 +116,37 @@ assert_seen(size_t i, const struct event *want)
 		return;
 	assert_string_equal(s->schema, want->schema);
 	assert_string_equal(s->table, want->table);
-	assert_int_equal(s->e.json_len, want->json_len);
-	assert_string_equal(s->json, want->json == NULL ? "" : want->json);
+	assert_int_equal(s->e.json.len, want->json.len);
+	assert_string_equal(s->json, want->json.p == NULL ? "" : want->json.p);
 }
 
 /* Messages as bytes, worked out by hand. */
 
-#define NOTHING NULL, NULL, NULL, 0
+#define NOTHING .schema = NULL
+#define JSON(s) .json = { s, sizeof(s) - 1 }
 
 static const struct {
 	struct event event;
 	const char *bytes;
 	size_t len;
 } samples[] = {
-	{ { EVENT_INSERT, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl", "{\"a\":1}",
-	      7 },
+	{ { EVENT_INSERT, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl",
+	      JSON("{\"a\":1}") },
 	    BYTES("\x0a\x1f\x08\xac\x02\x12\x02s1\x1a\x03tbl\x22\x07{\"a\":1}"
 		  "\x38\xac\x02\x40\x01\x48\xe5\x05\x50\x01") },
-	{ { EVENT_UPDATE, 127, { 0 }, 0, "s1", "tbl", "{}", 2 },
+	{ { EVENT_UPDATE, 127, { 0 }, 0, "s1", "tbl", JSON("{}") },
 	    BYTES("\x12\x0f\x08\x7f\x12\x02s1\x1a\x03tbl\x22\x02{}") },
 	{ { EVENT_DELETE, 0x16b374d848, { 0, 0, 4294967295, 0 }, 0, "s1", "tbl",
-	      "{}", 2 },
+	      JSON("{}") },
 	    BYTES("\x1a\x1a\x08\xc8\xb0\xd3\x9b\xeb\x02\x12\x02s1\x1a\x03tbl"
 		  "\x22\x02{}\x48\xff\xff\xff\xff\x0f") },
-	{ { EVENT_TRUNCATE, UINT64_MAX, { 0, 0, 0, -1 }, 2, "s1", "tbl", NULL,
-	      0 },
+	{ { EVENT_TRUNCATE, UINT64_MAX, { 0, 0, 0, -1 }, 2, "s1", "tbl",
+	      JSON("") },
 	    BYTES("\x22\x21\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 		  "\x12\x02s1\x1a\x03tbl\x40\x02"
 		  "\x50\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") },
 	{ { EVENT_INSERT, 1, { 0 }, 0, "\xc3\xa9", "\xe2\x82\xac",
-	      "{\"\xc3\xa9\":\"\"}", 9 },
+	      JSON("{\"\xc3\xa9\":\"\"}") },
 	    BYTES("\x0a\x16\x08\x01\x12\x02\xc3\xa9\x1a\x03\xe2\x82\xac"
 		  "\x22\x09{\"\xc3\xa9\":\"\"}") },
 	{ { EVENT_BEGIN, 300, { 300, 0, 741, 1 }, 0, NOTHING },
@@ -190,8 +191,8 @@ static void
 test_nothing(void **state)
 {
 	static const struct event rows[] = {
-		{ EVENT_UPDATE, 0, { 0 }, 0, "", "", "", 0 },
-		{ EVENT_TRUNCATE, 0, { 0 }, 0, "", "t", NULL, 0 },
+		{ EVENT_UPDATE, 0, { 0 }, 0, "", "", JSON("") },
+		{ EVENT_TRUNCATE, 0, { 0 }, 0, "", "t", JSON("") },
 		{ EVENT_COMMIT, 0, { 0 }, 0, NOTHING },
 	};
 	static const char *const want[] = { "\x12\0", "\x22\3\x1a\1t",
@@ -209,8 +210,9 @@ test_nothing(void **state)
 	assert_int_equal(seen_n, 0);
 }
 
-static const struct started started = { "7", "s", "p", "0.1", 1, 150004, true,
-	300 };
+static const char *const publications[] = { "p" };
+static const struct started started = { "7", "s", "0.1", publications, 1, 1,
+	150004, true, 300 };
 
 static void
 test_started(void **state)
@@ -237,8 +239,8 @@ see_large(void *arg, const struct event *e)
 	seen_n++;
 	assert_int_equal(e->op, EVENT_INSERT);
 	assert_string_equal(e->table, "table");
-	assert_int_equal(e->json_len, *size);
-	assert_memory_equal(e->json, large, *size);
+	assert_int_equal(e->json.len, *size);
+	assert_memory_equal(e->json.p, large, *size);
 }
 
 static void
@@ -247,20 +249,20 @@ test_large_events(void **state)
 	static const size_t sizes[] = { 1, 60, 70, 80, 90, 100, 110, 120, 127,
 		128, 16000, 16300, 16383, 16384, 2097152, sizeof(large) };
 	struct event e = { EVENT_INSERT, UINT64_MAX, { 0 }, UINT32_MAX,
-		"schema", "table", large, 0 };
+		"schema", "table", .json = { large, 0 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(large); i++)
 		large[i] = (char)(i * 31); /* NULs as well */
 	for (size_t i = 0; i < COUNT(sizes); i++) {
-		e.json_len = sizes[i];
+		e.json.len = sizes[i];
 		buf_reset(&out);
 		proto_put_event(&out, &e);
 		assert_false(out.failed);
 		seen_n = 0;
 		assert_int_equal(proto_get_events(buf_head(&out),
 				     buf_unread(&out), &hold, see_large,
-				     &e.json_len, &err),
+				     &e.json.len, &err),
 		    0);
 		assert_int_equal(seen_n, 1);
 	}
@@ -271,10 +273,11 @@ static void
 test_long_names(void **state)
 {
 	static char name[1001];
-	struct event e = { EVENT_INSERT, 1, { 0 }, 0, name, "t", NULL, 0 };
-	struct started st = { "", "", "", "", 1, 1, false, 1 };
+	const char *publication = "";
+	struct event e = { EVENT_INSERT, 1, { 0 }, 0, name, "t", JSON("") };
+	struct started st = { "", "", "", &publication, 1, 1, 1, false, 1 };
 	const char **const texts[] = { &e.schema, &e.table,
-		&st.system_identifier, &st.slot, &st.publication,
+		&st.system_identifier, &st.slot, &publication,
 		&st.walstream_version };
 
 	(void)state;
@@ -402,26 +405,26 @@ static const struct {
 	{ "fields of each wire type in an event",
 	    BYTES("\x0a\x20\x78\x05\x08\x07\x82\x01\x03xyz\x12\x01s\x89\x01"
 		  "\1\2\3\4\5\6\7\x08\x1a\x01t\x95\x01\1\2\3\4"),
-	    { EVENT_INSERT, 7, { 0 }, 0, "s", "t", NULL, 0 } },
+	    { EVENT_INSERT, 7, { 0 }, 0, "s", "t", JSON("") } },
 	{ "a member that is not known", BYTES("\x7a\x03xyz"), { 0 } },
 	{ "only a number", BYTES("\xf8\x01\x05"), { 0 } },
 	{ "a field before the event", BYTES("\x7a\x01x\x12\x02\x08\x01"),
-	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", NULL, 0 } },
+	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", JSON("") } },
 	{ "a number after the event", BYTES("\x12\x02\x08\x01\xf8\x01\x05"),
-	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", NULL, 0 } },
+	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", JSON("") } },
 	{ "a string after the event", BYTES("\x12\x02\x08\x01\x7a\x01x"),
-	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", NULL, 0 } },
+	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", JSON("") } },
 	{ "the last of two members",
 	    BYTES("\x0a\x0a\x08\x01\x12\x01s\x22\x03old\x22\x05\x08\x02"
 		  "\x1a\x01t"),
-	    { EVENT_TRUNCATE, 2, { 0 }, 0, "", "t", NULL, 0 } },
+	    { EVENT_TRUNCATE, 2, { 0 }, 0, "", "t", JSON("") } },
 	{ "the last of two fields",
 	    BYTES("\x0a\x0e\x08\x01\x12\x03one\x08\x02\x12\x03two"),
-	    { EVENT_INSERT, 2, { 0 }, 0, "two", "", NULL, 0 } },
+	    { EVENT_INSERT, 2, { 0 }, 0, "two", "", JSON("") } },
 	{ "a field in a batch",
 	    BYTES("\x5a\x0a\x10\x01\x0a\x04\x12\x02\x08\x01"
 		  "\x18\x01"),
-	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", NULL, 0 } },
+	    { EVENT_UPDATE, 1, { 0 }, 0, "", "", JSON("") } },
 };
 
 static void
@@ -501,7 +504,7 @@ static void
 test_number_for_string(void **state)
 {
 	static const struct event want = { EVENT_INSERT, 1, { 0 }, 0, "", "",
-		NULL, 0 };
+		JSON("") };
 
 	(void)state;
 	if (get(BYTES("\x0a\x04\x08\x01\x10\x41")) == 0)
@@ -527,12 +530,12 @@ static void
 test_op_names(void **state)
 {
 	static const char *const names[] = { "insert", "update", "delete",
-		"truncate", "started", "begin", "commit" };
+		"truncate", "started", "begin", "commit", "relation", "message",
+		"progress", "batch" };
 
 	(void)state;
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 11; i++)
 		assert_string_equal(event_op_name(EVENT_INSERT + i), names[i]);
-	assert_string_equal(event_op_name(EVENT_PROGRESS), "progress");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

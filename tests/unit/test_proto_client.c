@@ -193,12 +193,14 @@ test_put_ack(void **state)
 
 /* Start */
 
-/* Every field, worked out by hand: tables a.* and b.?, update and truncate. */
+/* Every field, worked out by hand: tables a.* and b.?, update and truncate,
+ * messages m* and n. */
 static const char whole_start[] =
-    "\x12\x27\x0a\x03"
+    "\x12\x30\x0a\x03"
     "a.*\x0a\x03"
     "b.?\x12\x02\x02\x04\x18\xac\x02\x22\x03"
-    "742\x2a\x02me\x30\x01\x38\x01\x40\x80\x80\x10\x48\xe8\x07\x60\x01";
+    "742\x2a\x02me\x30\x01\x38\x01\x40\x80\x80\x10\x48\xe8\x07\x50\x01"
+    "\x5a\x02m*\x5a\x01n\x60\x01";
 #define WHOLE_LEN (sizeof(whole_start) - 1)
 
 static void
@@ -219,6 +221,10 @@ assert_whole_start(const struct client_message *m)
 	assert_int_equal(m->start.max_batch_bytes, 262144);
 	assert_int_equal(m->start.progress_interval_ms, 1000);
 	assert_true(m->start.exact);
+	assert_true(m->start.relations);
+	assert_int_equal(m->start.messages, 2);
+	assert_string_equal(m->start.message[0], "m*");
+	assert_string_equal(m->start.message[1], "n");
 }
 
 static void
@@ -236,6 +242,7 @@ test_start(void **state)
 	proto_start_free(&m.start);
 	proto_start_free(&again.start);
 	assert_int_equal(m.start.tables, 0);
+	assert_int_equal(m.start.messages, 0);
 }
 
 /* What was left out is none, 0 or false, which mean "all" and "no". */
@@ -271,9 +278,12 @@ test_start_forms(void **state)
 	assert_int_equal(m.start.tables, 1);
 	assert_string_equal(m.start.table[0], "x");
 	proto_start_free(&m.start);
-	/* relations (10) and messages (11) are not offered yet */
-	assert_int_equal(get(BYTES("\x12\x06\x50\x01\x5a\x02p*"), &m), 0);
-	assert_true(m.has_start);
+	/* What begins with a start that does not count is freed. */
+	assert_int_equal(get(BYTES("\x12\x03\x5a\x01x\x12\x03\x5a\x01y"), &m),
+	    0);
+	assert_int_equal(m.start.messages, 1);
+	assert_string_equal(m.start.message[0], "y");
+	proto_start_free(&m.start);
 }
 
 /* Whatever is missing, nothing is leaked and nothing else is read. */
@@ -318,17 +328,41 @@ get_strings(uint8_t tag, size_t n, size_t len, struct client_message *m)
 }
 
 static void
-assert_most_tables(const struct client_message *m)
+assert_most(char *const *list, size_t n)
 {
-	assert_int_equal(m->start.tables, START_MAX_TABLES);
+	assert_int_equal(n, START_MAX_TABLES);
 	for (size_t i = 0; i < START_MAX_TABLES; i++)
-		assert_int_equal(strlen(m->start.table[i]), 255);
+		assert_int_equal(strlen(list[i]), 255);
+}
+
+/* As many globs as there may be, there and back. */
+static void
+check_most(uint8_t tag)
+{
+	struct client_message m;
+	bool tables = tag == 0x0a;
+
+	buf_reset(&out);
+	assert_int_equal(get_strings(tag, START_MAX_TABLES, 255, &m), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_most(tables ? m.start.table : m.start.message,
+		    tables ? m.start.tables : m.start.messages);
+		if (i == 0)
+			proto_put_start(&out, &m.start);
+		proto_start_free(&m.start);
+		assert_false(out.failed);
+		assert_int_equal(get(buf_head(&out), buf_unread(&out), &m), 0);
+	}
+	proto_start_free(&m.start);
+	assert_refused(get_strings(tag, START_MAX_TABLES + 1, 1, &m),
+	    ERR_USAGE);
+	assert_int_equal(m.start.tables + m.start.messages, 0);
 }
 
 static void
 test_start_limits(void **state)
 {
-	static const uint8_t strings[] = { 0x0a, 0x22, 0x2a };
+	static const uint8_t strings[] = { 0x0a, 0x22, 0x2a, 0x5a };
 	struct client_message m;
 
 	(void)state;
@@ -342,17 +376,8 @@ test_start_limits(void **state)
 		    ERR_USAGE);
 		assert_int_equal(m.start.tables, 0);
 	}
-	assert_int_equal(get_strings(0x0a, START_MAX_TABLES, 255, &m), 0);
-	assert_most_tables(&m);
-	proto_put_start(&out, &m.start);
-	assert_false(out.failed);
-	proto_start_free(&m.start);
-	assert_int_equal(get(buf_head(&out), buf_unread(&out), &m), 0);
-	assert_most_tables(&m);
-	proto_start_free(&m.start);
-	assert_refused(get_strings(0x0a, START_MAX_TABLES + 1, 1, &m),
-	    ERR_USAGE);
-	assert_int_equal(m.start.tables, 0);
+	check_most(0x0a);
+	check_most(0x5a);
 }
 
 static const struct {
@@ -369,9 +394,11 @@ static const struct {
 	{ BYTES("\x12\x05\x0a\x03x\0y"), ERR_USAGE },
 	{ BYTES("\x12\x05\x22\x03x\0y"), ERR_USAGE },
 	{ BYTES("\x12\x05\x2a\x03x\0y"), ERR_USAGE },
+	{ BYTES("\x12\x05\x5a\x03x\0y"), ERR_USAGE },
 	{ BYTES("\x12\x03\x12\x01\x80"), ERR_PROTO },
 	/* a table, then something broken, in the start and behind it */
 	{ BYTES("\x12\x05\x0a\x01x\x0a\x05"), ERR_PROTO },
+	{ BYTES("\x12\x05\x5a\x01x\x5a\x05"), ERR_PROTO },
 	{ BYTES("\x12\x05\x0a\x01x\x1a\x00"), ERR_PROTO },
 	{ BYTES("\x12\x03\x0a\x01x\x12"), ERR_PROTO },
 	{ BYTES("\x12\x03\x0a\x01x\x80"), ERR_PROTO },
@@ -412,7 +439,7 @@ test_mutations(void **state)
 			continue;
 		}
 		assert_true(err.kind == ERR_PROTO || err.kind == ERR_USAGE);
-		assert_int_equal(m.start.tables, 0);
+		assert_int_equal(m.start.tables + m.start.messages, 0);
 	}
 	assert_in_range(good, 20000, 90000);
 	guard_free(end - 64, 64);

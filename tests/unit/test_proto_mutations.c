@@ -16,16 +16,32 @@
  * ERR_PROTO what it does not take, and reads nothing behind it.
  */
 
-#define NO_ROW NULL, NULL, NULL, 0
+#define TEXT(s) { s, sizeof(s) - 1 }
+
+static const struct event_column columns[] = {
+	{ "id", "integer", 23, -1, true },
+	{ "v", "character varying", 1043, 24, false },
+};
 
 static const struct event events[] = {
-	{ EVENT_BEGIN, 300, { 300, 0, 741, 1 }, 0, NO_ROW },
-	{ EVENT_INSERT, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl", "{\"a\":1}",
-	    7 },
-	{ EVENT_TRUNCATE, UINT64_MAX, { 300, 0, 0, -1 }, 2, "s1", "tbl", NULL,
-	    0 },
-	{ EVENT_COMMIT, 340, { 300, 340, 741, 1 }, 2, NO_ROW },
-	{ EVENT_PROGRESS, 340, { 0 }, 0, NO_ROW },
+	{ EVENT_BEGIN, 300, { 300, 0, 741, 1 }, .seq = 0 },
+	{ .op = EVENT_RELATION,
+	    .schema = "s1",
+	    .table = "tbl",
+	    .oid = 16400,
+	    .identity = 1,
+	    .column = columns,
+	    .columns = 2 },
+	{ EVENT_UPDATE, 300, { 300, 0, 741, 1 }, 1, "s1", "tbl",
+	    .json = TEXT("{\"a\":1}"), .old = TEXT("{\"a\":2}"),
+	    .unchanged = TEXT("big\0wide\0"), .change_lsn = 280, .oid = 16400,
+	    .identity = 2 },
+	{ EVENT_MESSAGE, 300, .transactional = true, .prefix = "prefix",
+	    .content = TEXT("con\0tent") },
+	{ EVENT_TRUNCATE, UINT64_MAX, { 300, 0, 0, -1 }, 2, "s1", "tbl",
+	    .cascade = true },
+	{ EVENT_COMMIT, 340, { 300, 340, 741, 1 }, .seq = 2 },
+	{ EVENT_PROGRESS, 340, .seq = 0 },
 };
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
@@ -43,8 +59,9 @@ put_item(struct buf *items, const struct buf *item)
 static void
 put_batch(struct buf *batch)
 {
-	static const struct started started = { "7", "slot", "pub", "0.1", 1,
-		150004, true, 300 };
+	static const char *const publications[] = { "pub", "pub2" };
+	static const struct started started = { "7", "slot", "0.1",
+		publications, 2, 1, 150004, true, 300 };
 	struct buf item, items;
 	uint8_t head[PROTO_HEAD];
 
@@ -64,17 +81,36 @@ put_batch(struct buf *batch)
 	buf_free(&items);
 }
 
+static size_t
+sum_text(const struct event_text *t)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < t->len; i++)
+		sum += (uint8_t)t->p[i];
+	return sum;
+}
+
+static size_t
+sum_string(const char *s)
+{
+	return s == NULL ? 0 : strlen(s);
+}
+
 /* Reads every byte of an event. */
 static void
 see(void *arg, const struct event *e)
 {
 	size_t *sum = arg;
 
-	if (e->op < EVENT_INSERT || e->op > EVENT_TRUNCATE)
-		return;
-	*sum += strlen(e->schema) + strlen(e->table);
-	for (size_t i = 0; i < e->json_len; i++)
-		*sum += (uint8_t)e->json[i];
+	*sum += sum_string(e->schema) + sum_string(e->table) +
+	    sum_string(e->prefix) + sum_text(&e->json) + sum_text(&e->old) +
+	    sum_text(&e->unchanged) + sum_text(&e->content);
+	if (e->unchanged.len > 0)
+		assert_int_equal(e->unchanged.p[e->unchanged.len - 1], 0);
+	for (size_t i = 0; i < e->columns; i++)
+		*sum +=
+		    strlen(e->column[i].name) + strlen(e->column[i].type_name);
 }
 
 static void

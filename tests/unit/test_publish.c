@@ -92,12 +92,12 @@ test_relation_changes(void **state)
 	    "C100@140\n");
 }
 
-/* Origin, Type and Message deliver nothing. */
+/* Origin, Type and Stream Abort deliver nothing. */
 static void
 give_quiet_messages(void)
 {
 	static const enum pgo_sample quiet[] = { SAMPLE_ORIGIN, SAMPLE_TYPE,
-		SAMPLE_MESSAGE };
+		SAMPLE_STREAM_ABORT };
 
 	for (int i = 0; i < 3; i++) {
 		pgo_put_sample(&msg, quiet[i]);
@@ -249,7 +249,7 @@ test_name_too_long(void **state)
 {
 	static const struct pgo_attr attr = { true, "id", 23, -1 };
 	static const char *const row[] = { "1" };
-	char name[5000];
+	char name[9000];
 	struct pgo_relation rel = { 1, name, "t", 'd', 1, &attr };
 
 	(void)state;
@@ -265,7 +265,7 @@ test_name_too_long(void **state)
 		assert_int_equal(give(), 0);
 		put_step(&(struct step){ 'C', 100, 140, NULL });
 		assert_int_equal(give(), -1);
-		assert_int_equal(err.kind, ERR_LIMIT);
+		assert_int_equal(err.kind, ERR_NOMEM);
 		rel.name = name;
 		rel.schema = "s";
 	}

@@ -80,6 +80,7 @@ assert_held(uint32_t oid, uint16_t n, int mark)
 		assert_int_equal(r->col[i].type_oid, (uint32_t)(mark + i));
 		assert_int_equal(r->col[i].typmod, -i);
 		assert_int_equal(r->col[i].key, i % 2 == 0);
+		assert_null(r->col[i].type);
 	}
 }
 
@@ -116,12 +117,12 @@ test_replace(void **state)
 	(void)state;
 	put(7, 1, 70);
 	put(8, 1, 80);
-	used = cache.used;
+	used = cache.map.used;
 	for (int i = 0; i < 6; i++) {
 		put(8, columns[i], i);
 		assert_held(8, columns[i], i);
 		assert_held(7, 1, 70);
-		assert_int_equal(cache.used, used);
+		assert_int_equal(cache.map.used, used);
 	}
 }
 
@@ -142,7 +143,7 @@ test_many(void **state)
 	(void)state;
 	for (size_t k = 0; k < sizeof(strides) / sizeof(strides[0]); k++) {
 		fill(strides[k]);
-		assert_int_equal(cache.used, MANY);
+		assert_int_equal(cache.map.used, MANY);
 		for (uint32_t i = 1; i <= MANY; i++)
 			assert_held(i * strides[k], i % 4, (int)i);
 		assert_null(relation_cache_get(&cache, 0));
@@ -160,7 +161,7 @@ test_replace_many(void **state)
 	fill(1);
 	for (uint32_t i = 1; i <= MANY; i += 2)
 		put(i, 5, -(int)i);
-	assert_int_equal(cache.used, MANY);
+	assert_int_equal(cache.map.used, MANY);
 	for (uint32_t i = 1; i <= MANY; i++) {
 		if (i % 2 == 1)
 			assert_held(i, 5, -(int)i);
@@ -177,10 +178,10 @@ test_replace_for_ever(void **state)
 
 	(void)state;
 	put(1, 1, 1);
-	cap = cache.cap;
+	cap = cache.map.cap;
 	for (int i = 0; i < MANY; i++)
 		put(1, 1, i);
-	assert_int_equal(cache.cap, cap);
+	assert_int_equal(cache.map.cap, cap);
 	assert_held(1, 1, MANY - 1);
 }
 

@@ -242,6 +242,12 @@ test_drop_slot(void **state)
 	assert_sql("DROP_REPLICATION_SLOT \"a\"\" WAIT\"");
 }
 
+static void
+start(lsn_t lsn, const char *publication)
+{
+	repl_start(&sql, "s", lsn, &publication, 1, false);
+}
+
 #define START "START_REPLICATION SLOT \"s\" LOGICAL "
 #define OPTIONS " (proto_version '1', publication_names "
 
@@ -249,12 +255,25 @@ static void
 test_start(void **state)
 {
 	(void)state;
-	repl_start(&sql, "s", 0, "p");
+	start(0, "p");
 	assert_sql(START "0/0" OPTIONS "'\"p\"')");
-	repl_start(&sql, "s", UINT64_C(0x16b374d848), "p");
+	start(UINT64_C(0x16b374d848), "p");
 	assert_sql(START "16/B374D848" OPTIONS "'\"p\"')");
-	repl_start(&sql, "s", UINT64_MAX, "p");
+	start(UINT64_MAX, "p");
 	assert_sql(START "FFFFFFFF/FFFFFFFF" OPTIONS "'\"p\"')");
+}
+
+static void
+test_start_several(void **state)
+{
+	static const char *const names[] = { "p", "a,b", "it's" };
+
+	(void)state;
+	repl_start(&sql, "s", 0, names, 2, false);
+	assert_sql(START "0/0" OPTIONS "'\"p\",\"a,b\"')");
+	repl_start(&sql, "s", 0, names, 3, true);
+	assert_sql(
+	    START "0/0" OPTIONS "'\"p\",\"a,b\",\"it''s\"', messages 'true')");
 }
 
 /* One name stays one name: a list of identifiers inside a literal. */
@@ -281,7 +300,7 @@ test_start_publication_names(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char want[200] = START "0/0" OPTIONS;
 
-		repl_start(&sql, "s", 0, rows[i].name);
+		start(0, rows[i].name);
 		strcat(strcat(want, rows[i].quoted), ")");
 		assert_sql(want);
 	}
@@ -296,11 +315,11 @@ test_start_does_not_fit(void **state)
 	(void)state;
 	memset(name, 'p', 20000);
 	name[20000] = '\0';
-	repl_start(&sql, "s", 0, name);
+	start(0, name);
 	assert_true(sql.failed);
 	buf_reset(&sql);
 	name[5000] = '\0';
-	repl_start(&sql, "s", 0, name);
+	start(0, name);
 	assert_true(sql.failed || strstr(buf_cstr(&sql), name) != NULL);
 }
 
@@ -451,6 +470,7 @@ main(void)
 		TEST(test_create_slot),
 		TEST(test_drop_slot),
 		TEST(test_start),
+		TEST(test_start_several),
 		TEST(test_start_publication_names),
 		TEST(test_start_does_not_fit),
 		TEST(test_parse_xlog_data),

@@ -120,6 +120,31 @@ test_values(void **state)
 	assert_string_equal(q.path, "");
 }
 
+/* A consumer's name that has no room is no name left out. */
+static void
+test_long_consumer(void **state)
+{
+	char value[5000];
+
+	(void)state;
+	memset(value, 'x', sizeof(value));
+	for (size_t n = 0; n < sizeof(value); n += n < 260 ? 1 : 947) {
+		value[n] = '\0';
+		header("walstream-consumer", value);
+		assert_int_equal(q.long_consumer, n > REQUEST_MAX_VALUE);
+		assert_string_equal(q.consumer, q.long_consumer ? "" : value);
+		value[n] = 'x';
+	}
+	/* The last one counts. */
+	header("walstream-consumer", "billing");
+	assert_false(q.long_consumer);
+	assert_string_equal(q.consumer, "billing");
+	/* A long path is none's name. */
+	value[300] = '\0';
+	header(":path", value);
+	assert_false(q.long_consumer);
+}
+
 /* Other headers count, and change nothing else. */
 static void
 test_others(void **state)
@@ -155,6 +180,7 @@ main(void)
 		TEST(test_methods),
 		TEST(test_encodings),
 		TEST(test_values),
+		TEST(test_long_consumer),
 		TEST(test_others),
 	};
 

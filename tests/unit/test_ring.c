@@ -42,8 +42,8 @@ check_invariant(void)
 static void
 append(lsn_t commit_lsn, uint32_t seq, size_t len, int fill)
 {
-	struct ring_pos pos = { commit_lsn, seq };
-	struct ring_tag tag = { (uint32_t)fill, (uint8_t)seq };
+	struct ring_pos pos = { commit_lsn, seq, 0 };
+	struct ring_tag tag = { (uint32_t)fill, (uint8_t)seq, false, NULL };
 	uint8_t *data = malloc(len + 1);
 
 	for (size_t i = 0; i < len; i++)
@@ -104,13 +104,15 @@ test_append(void **state)
 static void
 test_positions_compare(void **state)
 {
-	static const struct ring_pos in_order[] = { { 0, 0 }, { 1, RING_BEGIN },
-		{ 1, 1 }, { 1, 2 }, { 1, RING_COMMIT }, { 2, RING_BEGIN },
-		{ UINT64_C(1) << 32, 1 }, { UINT64_MAX, 1 } };
+	static const struct ring_pos in_order[] = { { 0, 0, 0 },
+		{ 1, RING_BEGIN, 0 }, { 1, RING_BEGIN, 1 }, { 1, 1, 0 },
+		{ 1, 1, 1 }, { 1, 1, UINT32_MAX }, { 1, 2, 0 },
+		{ 1, RING_COMMIT, 0 }, { 2, RING_BEGIN, 0 },
+		{ UINT64_C(1) << 32, 1, 0 }, { UINT64_MAX, 1, 0 } };
 
 	(void)state;
-	for (int i = 0; i < 8; i++)
-		for (int k = 0; k < 8; k++)
+	for (int i = 0; i < 11; i++)
+		for (int k = 0; k < 11; k++)
 			assert_int_equal(ring_pos_le(in_order[i], in_order[k]),
 			    i <= k);
 }
@@ -386,6 +388,65 @@ test_free_and_reuse(void **state)
 	}
 }
 
+/* Notes */
+
+/* Appends an event with a note. */
+static void
+append_noted(lsn_t commit_lsn, struct note *note)
+{
+	struct ring_pos pos = { commit_lsn, 1, 0 };
+	struct ring_tag tag = { 0, 1, false, note };
+
+	assert_int_equal(ring_append(&ring, pos, commit_lsn, tag, "x", 1), 0);
+}
+
+/* A note is held by each entry, until that is trimmed. */
+static void
+test_notes(void **state)
+{
+	struct note *a = note_new("a", 2), *b = note_new("b", 2);
+
+	(void)state;
+	for (lsn_t lsn = 1; lsn <= 10; lsn++)
+		append_noted(lsn, lsn % 2 == 0 ? a : b);
+	append(11, 1, 5, 'x'); /* has none */
+	assert_int_equal(a->holders, 6);
+	assert_int_equal(b->holders, 6);
+	assert_ptr_equal(ring_at(&ring, 3)->tag.note, a);
+	trim(3, 3); /* 1 and 2 are confirmed, 3 is not */
+	assert_int_equal(a->holders, 5);
+	assert_int_equal(b->holders, 5);
+	trim(11, 100);
+	assert_int_equal(a->holders, 1);
+	assert_int_equal(b->holders, 1);
+	note_drop(a);
+	note_drop(b);
+}
+
+/* The ring may be the last to hold one. */
+static void
+test_notes_of_the_ring(void **state)
+{
+	struct note *note;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (lsn_t lsn = 1; lsn <= 3000; lsn++) {
+			note = note_new(&lsn, sizeof(lsn));
+			append_noted(lsn, note);
+			note_drop(note);
+		}
+		for (lsn_t lsn = 1; lsn <= 3000; lsn++)
+			assert_memory_equal(ring_at(&ring, lsn - 1)
+						->tag.note->data,
+			    &lsn, sizeof(lsn));
+		trim(1000, 1001);
+		ring_segment(&ring, 500);
+		assert_int_equal(ring_at(&ring, 1000)->tag.note->holders, 1);
+		ring_free(&ring);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -407,6 +468,8 @@ main(void)
 		TEST(test_second_segment),
 		TEST(test_empty_segment),
 		TEST(test_free_and_reuse),
+		TEST(test_notes),
+		TEST(test_notes_of_the_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

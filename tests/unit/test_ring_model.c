@@ -39,7 +39,7 @@ struct model {
 static void
 append(uint64_t id)
 {
-	struct ring_tag tag = { (uint32_t)id, 1 };
+	struct ring_tag tag = { (uint32_t)id, 1, false, NULL };
 	size_t len = all[id].len;
 	uint8_t *data = malloc(len + 1);
 
@@ -123,7 +123,7 @@ model_rewind(struct model *m, uint64_t *seed)
 		return;
 	m->segment = m->next;
 	m->segment_lsn = m->last.commit_lsn - back;
-	m->last = (struct ring_pos){ m->segment_lsn, 0 };
+	m->last = (struct ring_pos){ m->segment_lsn, 0, 0 };
 	ring_segment(&ring, m->segment_lsn);
 }
 

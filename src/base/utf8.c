@@ -1,0 +1,58 @@
+#include "base/utf8.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Bytes of the character that begins with c, and the lowest and highest second
+ * byte (RFC 3629, section 4); 0 when none does. */
+static size_t
+sequence(uint8_t c, uint8_t *low, uint8_t *high)
+{
+	*low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+	*high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* Bytes of the character at p that is not ASCII; 0 when it is no character. */
+static size_t
+character(const uint8_t *p, size_t n)
+{
+	uint8_t low, high;
+	size_t len = sequence(*p, &low, &high);
+
+	if (len == 0 || len > n || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+bool
+utf8_valid(const char *text, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	uint64_t eight;
+	size_t len;
+
+	while (n > 0) {
+		if (n >= sizeof(eight)) {
+			memcpy(&eight, p, sizeof(eight));
+			if ((eight & HIGH_BITS) == 0) {
+				p += sizeof(eight);
+				n -= sizeof(eight);
+				continue;
+			}
+		}
+		len = *p < 0x80 ? 1 : character(p, n);
+		if (len == 0)
+			return false;
+		p += len;
+		n -= len;
+	}
+	return true;
+}

@@ -1,0 +1,11 @@
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Is this UTF-8 (RFC 3629: no surrogates, nothing overlong or above U+10FFFF)?
+ * A NUL is a character like another. */
+bool utf8_valid(const char *p, size_t n);
+
+#endif
