@@ -37,6 +37,7 @@ OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/plugin.pb.o
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
 UNIT = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(OUT)/walstream
 
@@ -61,7 +62,7 @@ $(OUT)/unit/%: tests/unit/%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(PARTS) $(LIBS) -lcmocka
 
--include $(OBJ:.o=.d) $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d)
 
 install: $(OUT)/walstream
 	install -d $(DESTDIR)$(PREFIX)/bin
@@ -75,7 +76,7 @@ demo:
 
 check:
 	@tests/tools/deps check
-	@$(MAKE) --no-print-directory all layers unit integration
+	@$(MAKE) --no-print-directory all layers unit integration dose
 
 layers:
 	@tests/tools/layers
@@ -87,15 +88,45 @@ integration: $(OUT)/walstream
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
 
-# Faults under load, judged by the oracle; a seed repeats a run.
+# Faults under load, judged by the oracle; a seed repeats a run. The dose is
+# what make check takes of it.
 FAULTS = 100
 SEED = 1
 torture: $(OUT)/walstream
 	$(PYTHON) tests/oracle/torture.py --walstream $(OUT)/walstream \
 		--faults $(FAULTS) --seed $(SEED) $(TORTURE_ARGS)
 
+dose:
+	@$(MAKE) --no-print-directory torture FAULTS=100 \
+		TORTURE_ARGS='--pace 0.4 --rate 1000'
+
+# Is the oracle any good? Small faults of our own, which it has to find.
+check-oracle:
+	tests/tools/deps check
+	$(PYTHON) tests/oracle/check-oracle $(ORACLE_ARGS)
+
+# The parsers under libFuzzer, T seconds each, from what a PostgreSQL sends.
+T = 60
+fuzz:
+	@tests/tools/deps fuzz
+	@$(MAKE) --no-print-directory CC=clang OUT=build/fuzz HARDEN='-fPIE \
+		-fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all -fno-omit-frame-pointer' fuzz-seeds
+	@tests/fuzz/run build/fuzz $(T)
+
+fuzz-seeds: $(OUT)/corpus/made
+$(OUT)/corpus/made: tests/fuzz/capture | $(FUZZ)
+	@mkdir -p $(@D)
+	$(PYTHON) tests/fuzz/capture $(OUT)/fuzz_typecat $(@D)
+	@touch $@
+
+$(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
+	$(CC) $(ALL_CFLAGS) -Itests/fuzz -MMD -MP -fsanitize=fuzzer \
+		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
+
 clean:
 	rm -rf build
 
-.PHONY: all install demo check layers unit integration torture clean
+.PHONY: all install demo check layers unit integration torture dose \
+	check-oracle fuzz fuzz-seeds clean
 .DELETE_ON_ERROR:

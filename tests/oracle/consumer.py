@@ -13,6 +13,7 @@ sent. What it is like:
             stutter   repeats acks, goes back, acks 0
             liar      acks what it was never sent, after a while
             observer  half-closes at once
+            tired     half-closes after a while, with something unacknowledged
     start   Subscribe: the fields of Start
     store   keep the position of commits, and ask for after_lsn with it
     header  Session: walstream-consumer
@@ -40,6 +41,7 @@ OPTIONS = [
     ("grpc.enable_retries", 0),
 ]
 FLAG = b'"v":"flag"'
+TIRED = 100  # messages
 OLDEST = re.compile(r"started from is ([0-9A-F]+)/([0-9A-F]+)")
 
 _saying = threading.Lock()
@@ -151,15 +153,23 @@ class Stream:
                 **start)).SerializeToString()
         while not self._half_close:
             with self._change:
-                self._change.wait_for(lambda: self._acks or self._over)
+                self._change.wait_for(lambda: self._acks or self._over
+                                      or self._half_close)
                 if self._over:
                     return
+                if not self._acks:
+                    break
                 kind, lsn = self._acks.pop(0)
             self._log.put_lsn(kind, lsn)
             self._consumer.acked(lsn)
             yield pb2.ClientMessage(
                 ack=pb2.ClientAck(pg_lsn=lsn)).SerializeToString()
         self._log.put(streamlog.HALF_CLOSED)
+
+    def half_close(self):
+        with self._change:
+            self._half_close = True
+            self._change.notify_all()
 
     def cancel(self):
         self._log.put(streamlog.LEFT)
@@ -182,7 +192,7 @@ class Consumer:
         self._settling = self._draining = self.leaving = False
         self._wake = threading.Event()
         self._next_ack = 0
-        self._events = 0
+        self._events = 0   # of the stream
 
     # Where a stream starts
 
@@ -255,6 +265,13 @@ class Consumer:
     def _observer(self, stream):
         pass
 
+    def _tired(self, stream):
+        self._events += 1
+        if self._draining or self._events < TIRED:
+            stream.ack(stream.last)
+        elif self._events == 2 * TIRED:
+            stream.half_close()
+
     def lie(self, stream, by):
         stream.ack(min(stream.last + by, (1 << 64) - 1), lie=True)
 
@@ -306,6 +323,7 @@ class Consumer:
                 self.spec["dir"], "{name}-{life}-{n}.stream".format(
                     **self.spec, n=number))
             self._stream = Stream(self, path)
+            self._events = 0
             code, details = self._stream.run()
             say("ended", code)
             if code == "OUT_OF_RANGE":

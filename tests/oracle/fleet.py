@@ -160,7 +160,7 @@ class Fleet:
         for client in self.clients:
             if client.child is None:
                 self._born(client)
-        if not any(kinds.votes(one.spec) for one in self.clients):
+        if not any(kinds.stays(one.spec) for one in self.clients):
             self.join(kinds.PLAIN)
         for client in self.clients:
             self.pause(client, False)
@@ -185,7 +185,7 @@ class Fleet:
 
     def lie(self):
         """One of them acks one more than it was sent: what came of it."""
-        able = [one for one in self.clients if kinds.votes(one.spec)
+        able = [one for one in self.clients if kinds.stays(one.spec)
                 and not (one.spec["start"]).get("exact")]
         if not able:
             return None, None

@@ -22,6 +22,7 @@ SESSIONS = (
     (1, session("stutter")),
     (1, session("liar")),
     (2, session("observer")),
+    (1, session("tired")),
     (1, session("prompt", named=True)),
     (1, session("lazy", named=True)),
 )
@@ -49,6 +50,7 @@ SUBSCRIPTIONS = (
                   store=True)),
     (2, subscribe("prompt", {"observer": True})),
     (1, subscribe("observer", {"batch": True})),
+    (1, subscribe("tired", named=True)),
 )
 
 REQUIRED = subscribe("prompt", named=True)
@@ -66,6 +68,11 @@ def votes(spec):
     """Does its stream take part in the quorum while it is open?"""
     return spec["policy"] != "observer" and not (
         spec.get("start") or {}).get("observer")
+
+
+def stays(spec):
+    """Does it vote to the end?"""
+    return votes(spec) and spec["policy"] != "tired"
 
 
 def consumer_name(spec):

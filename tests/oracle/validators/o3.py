@@ -17,9 +17,10 @@ def check(history):
 
 def told(history):
     life, top = None, 0
-    for at, _, lsn, number in sorted(history.tap.statuses
-                                     + history.tap.starts):
-        now = history.life_at(at)
+    for at, connection, lsn, number in sorted(history.tap.statuses
+                                              + history.tap.starts):
+        # The last words of a process are read when it is no more.
+        now = history.life_at(history.tap.opens.get(connection, at))
         if now is not life:
             life, top = now, remembered(history, now, at)
         if lsn < top:

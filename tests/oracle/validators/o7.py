@@ -7,7 +7,7 @@ event and each connection take.
 from validators import Violation
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-PROGRAM = 24 << 20  # libraries, one event several times over, a COPY chunk
+PROGRAM = 12 << 20  # libraries, one event several times over, a COPY chunk
 CLIENT = 1 << 20    # HTTP/2 state and what waits for the socket
 
 
