@@ -93,7 +93,8 @@ integration: $(OUT)/walstream
 FAULTS = 100
 SEED = 1
 torture: $(OUT)/walstream
-	$(PYTHON) tests/oracle/torture.py --walstream $(OUT)/walstream \
+	WALSTREAM_SANITIZE=$(SANITIZE) $(PYTHON) tests/oracle/torture.py \
+		--walstream $(OUT)/walstream \
 		--faults $(FAULTS) --seed $(SEED) $(TORTURE_ARGS)
 
 dose:

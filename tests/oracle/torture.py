@@ -100,6 +100,9 @@ def rounds(config, totals):
     from daemon import Stuck
     from round import Round, failed
     from scene import Scene
+    from validators import LEFT_OUT
+    if LEFT_OUT:
+        print(LEFT_OUT, flush=True)
     only = config.only and config.only.split(",")
     scene, left = Scene(config), config.faults
     before = [[], []]  # transactions of the last rounds

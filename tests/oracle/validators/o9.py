@@ -18,7 +18,7 @@ STRICT = 0.1
 BUSY = 1.5
 INTERVAL = min(10, SENDER_TIMEOUT / 3)
 SLACK = 0.8
-HICCUP = 0.13
+TURN = 0.06  # s: the sampler wakes every 50 ms
 AFTER = 1  # s until things are as before a disturbance
 
 # What keeps walstream, or the proxy, from sending a status update.
@@ -58,9 +58,9 @@ def answers(history):
         mine = statuses.get(connection, [])
         i = bisect.bisect_left(mine, at)
         took = mine[i] - at if i < len(mine) else float("inf")
-        if took > most and (quiet or not history.disturbed(
-                at - 2 * AFTER, at + most)) and not held_up(history, at) \
-                and not hiccup(history, at, at + took):
+        if took - stalled(history, at, at + took) > most and (
+                quiet or not history.disturbed(at - 2 * AFTER, at + most)) \
+                and not held_up(history, at):
             yield Violation(
                 "o9", f"a keepalive that asks, at {at:.6f}, was answered after"
                 f" {took * 1000:.0f} ms", history.story(at - 3, at + 2))
@@ -73,11 +73,12 @@ def held_up(history, at):
         and at < history.quiet_from
 
 
-def hiccup(history, since, until):
-    """Did the sampler, which wakes every 50 ms, not get its turn either?"""
+def stalled(history, since, until):
+    """How long the machine let nobody run: the sampler did not get its turn
+    either."""
     times = [at for at, _, _ in history.memory
-             if since - 0.2 <= at <= until + 0.2]
-    return any(after - before > HICCUP
+             if since - 2 * TURN <= at <= until + 2 * TURN]
+    return sum(max(0, after - before - TURN)
                for before, after in zip(times, times[1:]))
 
 
@@ -86,9 +87,9 @@ def intervals(history):
         end = min(over(history, connection), history.quiet_until)
         times = [t for t in times if t < end] + [end]
         for before, after in zip(times, times[1:]):
-            if after - before > INTERVAL + SLACK and not history.disturbed(
-                    before - AFTER, after + AFTER, SILENT) and \
-                    not hiccup(history, after - SLACK, after):
+            if after - before - stalled(history, after - SLACK, after) \
+                    > INTERVAL + SLACK and not history.disturbed(
+                        before - AFTER, after + AFTER, SILENT):
                 yield Violation(
                     "o9", f"no status update on connection {connection} from"
                     f" {before:.6f} to {after:.6f}",
