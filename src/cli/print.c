@@ -150,8 +150,11 @@ print_json(struct buf *out, const struct event *e, bool detail)
 void
 print_pretty(struct buf *out, const struct event *e, bool detail)
 {
-	buf_putf(out, LSN_FMT " %-8s", LSN_ARG(e->pg_lsn),
-	    event_op_name(e->op));
+	if (e->op == EVENT_RELATION)
+		buf_putf(out, "%u", e->oid);
+	else
+		buf_putf(out, LSN_FMT, LSN_ARG(e->pg_lsn));
+	buf_putf(out, " %-8s", event_op_name(e->op));
 	if (detail && e->txn.commit_lsn != 0)
 		buf_putf(out, " xid %" PRIu32, e->txn.xid);
 	if (e->schema != NULL)
@@ -167,5 +170,10 @@ print_pretty(struct buf *out, const struct event *e, bool detail)
 		buf_put_u8(out, ' ');
 		put_payload(out, e->json);
 	}
-	buf_put_u8(out, '\n');
+	if (e->old.p != NULL) {
+		buf_put_str(out, " was ");
+		put_payload(out, e->old);
+	}
+	buf_put_str(out, e->cascade ? " cascade" : "");
+	buf_put_str(out, e->restart_identity ? " restart identity\n" : "\n");
 }

@@ -206,7 +206,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	struct session *s = stream->user;
 	size_t n = 0;
 
-	if (s == NULL || (s->state != SESSION_LIVE && !feeder_busy(s))) {
+	if (s == NULL || (!session_in_place(s) && !feeder_busy(s))) {
 		stream->mid_message = false;
 		return 0;
 	}

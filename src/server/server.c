@@ -274,12 +274,17 @@ static void
 serve_streams(struct server *sv, int64_t now)
 {
 	struct err *broken = &sv->wr.broken;
+	enum grpc_code code;
+	unsigned n;
 
 	if (broken->kind != ERR_NONE) {
-		if (sessions_end(&sv->sessions, sv->wr.for_all,
-			broken->kind == ERR_LOST ? GRPC_DATA_LOSS
-						 : GRPC_FAILED_PRECONDITION,
-			broken->text) > 0)
+		code = broken->kind == ERR_LOST ? GRPC_DATA_LOSS
+						: GRPC_FAILED_PRECONDITION;
+		n = sessions_end_last(&sv->sessions, code, broken->text);
+		if (sv->wr.for_all)
+			n += sessions_end_waiting(&sv->sessions, INT64_MAX,
+			    code, broken->text);
+		if (n > 0)
 			log_error("server.streams_ended", "%s", broken->text);
 		else
 			log_info("server.no_streams", "%s", broken->text);

@@ -21,6 +21,7 @@
 #define PROGRESS_MIN MS(100)
 /* Waiting and stuck streams are looked at this often. */
 #define TICK SECONDS(1)
+#define STUCK SECONDS(60)
 /* How long a stream that has ended may take over its last message. */
 #define GONE_TIME SECONDS(5)
 /* How often a stream that acknowledges nothing is complained about, and for
@@ -64,13 +65,13 @@ static void
 detach(struct session *s)
 {
 	struct session_list *l = s->list;
-	bool live = s->state == SESSION_LIVE;
+	bool in_place = session_in_place(s);
 
 	if (s->state == SESSION_GONE)
 		return;
 	if (s->consumer != NULL && s->consumer->stream == s)
 		consumer_release(l->consumers, s->consumer,
-		    live ? &s->member : NULL);
+		    in_place ? &s->member : NULL);
 	quorum_leave(l->quorum, &s->member);
 	set_state(s, SESSION_GONE);
 	s->moved_at = s->list->now;
@@ -455,7 +456,7 @@ update_idle(struct session *s)
 static bool
 needs_ring(const struct session *s)
 {
-	return s->state == SESSION_LIVE || feeder_busy(s);
+	return session_in_place(s) || feeder_busy(s);
 }
 
 /* A stream that takes nothing while there is no room for others' events. */
@@ -506,6 +507,24 @@ update_live(struct session *s)
 		warn_unacked(s);
 }
 
+/* Towards its end; but it does not get more time than one that is stuck. */
+static void
+update_last(struct session *s)
+{
+	const struct session_list *l = s->list;
+	int64_t patience = l->slow_timeout_us > 0 ? l->slow_timeout_us : STUCK;
+
+	if (s->stream->ending)
+		detach(s);
+	else if (!feeder_busy(s) &&
+	    (s->walk.cursor >= s->last_id || feeder_at_end(s)))
+		session_end(s, l->last_code, "%s", l->last_why);
+	else if (l->now - s->moved_at >= patience)
+		drop(s);
+	else
+		h2_wake(s->stream);
+}
+
 void
 sessions_update(struct session_list *l)
 {
@@ -517,12 +536,14 @@ sessions_update(struct session_list *l)
 		l->paused_at = l->now;
 	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state == SESSION_LIVE && s->out.failed)
+		if (session_in_place(s) && s->out.failed)
 			drop(s); /* no memory for what it is to be sent */
 		else if (s->state == SESSION_LIVE && is_stuck(s))
 			drop_stuck(s);
 		else if (s->state == SESSION_LIVE)
 			update_live(s);
+		else if (s->state == SESSION_LAST)
+			update_last(s);
 		else if (s->state == SESSION_GONE && feeder_busy(s) &&
 		    l->now - s->moved_at >= GONE_TIME)
 			drop(s);
@@ -547,7 +568,7 @@ sessions_settled(const struct session_list *l)
 	struct session *s;
 
 	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_LIVE &&
+		if (session_in_place(s) &&
 		    (!feeder_at_end(s) ||
 			(s->member.votes && !quorum_idle(&s->member))))
 			return false;
@@ -564,6 +585,25 @@ sessions_forget(struct session_list *l)
 }
 
 unsigned
+sessions_end_last(struct session_list *l, enum grpc_code code, const char *why)
+{
+	struct session *s;
+	unsigned n = 0;
+
+	l->last_code = code;
+	snprintf(l->last_why, sizeof(l->last_why), "%s", why);
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state != SESSION_LIVE)
+			continue;
+		set_state(s, SESSION_LAST);
+		s->last_id = l->ring->next;
+		s->moved_at = l->now;
+		n++;
+	}
+	return n;
+}
+
+unsigned
 sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
     const char *why)
 {
@@ -572,7 +612,7 @@ sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
 
 	for (s = l->first; s != NULL; s = s->next) {
 		if (s->state == SESSION_GONE ||
-		    (!waiting_too && s->state != SESSION_LIVE))
+		    (!waiting_too && !session_in_place(s)))
 			continue;
 		session_end(s, code, "%s", why);
 		n++;
@@ -580,13 +620,18 @@ sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
 	return n;
 }
 
-void
+unsigned
 sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why)
 {
 	struct session *s;
+	unsigned n = 0;
 
-	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_WAITING && s->since_at < before)
-			session_end(s, code, "%s", why);
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state != SESSION_WAITING || s->since_at >= before)
+			continue;
+		session_end(s, code, "%s", why);
+		n++;
+	}
+	return n;
 }

@@ -18,12 +18,15 @@
  *	STARTING  a Subscribe stream whose start has not come yet
  *	WAITING	  not yet in place, no headers sent
  *	LIVE	  has a place in the ring and takes part in the quorum
+ *	LAST	  so, too, but replication has broken off: it is sent what was
+ *		  in the ring by then, and ends
  *	GONE	  over for us; the stream is closing
  */
 enum session_state {
 	SESSION_STARTING,
 	SESSION_WAITING,
 	SESSION_LIVE,
+	SESSION_LAST,
 	SESSION_GONE,
 };
 
@@ -49,6 +52,7 @@ struct session {
 	int64_t progress_at; /* the next progress is due */
 	int64_t moved_at;    /* something was taken */
 	int64_t warned_at;   /* that it holds WAL back */
+	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
 	struct session *next, *prev;
 };
@@ -65,9 +69,11 @@ struct session_list {
 	bool draining;           /* shutting down: no new session */
 	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
 				    holds others up, is ended; 0: never */
-	int64_t paused_at;       /* since when the ring has had no room; 0 */
-	int64_t now;             /* of this turn of the loop */
-	int64_t next_at;         /* when sessions_update is due again */
+	enum grpc_code last_code; /* how those that are LAST end */
+	char last_why[512];
+	int64_t paused_at; /* since when the ring has had no room; 0 */
+	int64_t now;       /* of this turn of the loop */
+	int64_t next_at;   /* when sessions_update is due again */
 	struct buf scratch;
 };
 
@@ -96,15 +102,25 @@ bool sessions_settled(const struct session_list *l);
  * before says anything now. Streams in place end, names lose their positions. */
 void sessions_forget(struct session_list *l);
 
+/* Ends those in place, each when it was sent what is in the ring. Returns how
+ * many. */
+unsigned
+sessions_end_last(struct session_list *l, enum grpc_code code, const char *why);
 /* Ends every session, or only those in place: who is still waiting has lost
  * nothing. Returns how many. */
 unsigned sessions_end(struct session_list *l, bool waiting_too,
     enum grpc_code code, const char *why);
-/* Ends those that have been waiting since before `before`. */
-void sessions_end_waiting(struct session_list *l, int64_t before,
+/* Ends those that have been waiting since before `before`. Returns how many. */
+unsigned sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);
 
 /* For session.c and feeder.c: */
+
+static inline bool
+session_in_place(const struct session *s)
+{
+	return s->state == SESSION_LIVE || s->state == SESSION_LAST;
+}
 
 /* Ends a session: it leaves the quorum and its name at once, its trailers go
  * out behind the message that is being sent. */

@@ -161,6 +161,12 @@ is_passing(const struct err *err)
 	return false;
 }
 
+static bool
+in_class(const struct err *err, const char *two)
+{
+	return strncmp(err->sqlstate, two, 2) == 0;
+}
+
 /* What the server's refusal to stream means: of the slot, or later of the
  * publication or of a row. */
 static void
@@ -168,12 +174,12 @@ classify(const struct walreceiver *wr, struct err *err)
 {
 	if (err->kind != ERR_SERVER)
 		return;
-	if (wr->state == WR_STREAMING && strcmp(err->sqlstate, "42704") == 0)
-		err->kind = ERR_CONFIG;
-	/* Data exceptions and exceeded limits: a row that it cannot send. */
+	/* 0A, 42: of publications; 22, 54: a row that it cannot send. */
 	if (wr->state == WR_STREAMING &&
-	    (strncmp(err->sqlstate, "22", 2) == 0 ||
-		strncmp(err->sqlstate, "54", 2) == 0))
+	    (in_class(err, "0A") || in_class(err, "42")))
+		err->kind = ERR_CONFIG;
+	if (wr->state == WR_STREAMING &&
+	    (in_class(err, "22") || in_class(err, "54")))
 		err->kind = ERR_DATA;
 	if (wr->state != WR_START)
 		return;
@@ -234,7 +240,9 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 		wr->broken = *err;
 	if (wr->broken.kind != ERR_NONE) {
 		wr->rewind = true; /* what is in the ring is past */
-		wr->for_all = !wr->config->temporary;
+		/* Who comes later may still get what is before a bad row. */
+		wr->for_all = !wr->config->temporary &&
+		    wr->broken.kind != ERR_DATA && wr->broken.kind != ERR_LIMIT;
 	}
 	wr->retry_at = now + wait;
 	wr->backoff_us =

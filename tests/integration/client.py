@@ -14,6 +14,7 @@ OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),  # a connection for each channel
 ]
+NO_OLD, KEY, FULL = 0, 1, 2  # enum Identity
 
 Event = collections.namedtuple("Event", "op pg_lsn schema table payload")
 

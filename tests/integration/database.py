@@ -3,6 +3,7 @@
 import struct
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from waiting import until
@@ -68,6 +69,21 @@ class Database:
     def publish(self, *tables):
         for table in tables:
             self.sql(f"ALTER PUBLICATION pub ADD TABLE {table}")
+
+    def needs(self, major, what):
+        """Skips the test on a PostgreSQL that does not have it yet."""
+        have = self.one("SELECT current_setting('server_version_num')::int")
+        if have // 10000 < major:
+            pytest.skip(f"{what}: since PostgreSQL {major}")
+
+    def printed(self, table, key=1):
+        """The row whose id is key, as row_to_json prints it now."""
+        return self.one(f"SELECT row_to_json(x)::text FROM {table} x"
+                        f" WHERE id = '{key}'")
+
+    def oid(self, name):
+        """pg_class.oid."""
+        return self.one("SELECT %s::regclass::oid::bigint", (name,))
 
     def set(self, name, value):
         """A setting of every later session, walsenders too."""
@@ -138,7 +154,8 @@ class Database:
         end = self.unrelated_wal()
         pid = self.wait_walsender()
         until(lambda: self.one(
-            "SELECT (sent_lsn - '0/0')::bigint FROM pg_stat_replication"
+            "SELECT coalesce(sent_lsn - '0/0', 0)::bigint"
+            " FROM pg_stat_replication"
             " WHERE pid = %s", (pid,)) >= end, 15, "the walsender to send all")
         now = self.one("SELECT clock_timestamp()")
         until(lambda: self.one(
@@ -154,13 +171,21 @@ class Database:
         self.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
                  (self.name + "_watch",))
 
+    def changes(self):
+        """(kind, LSN) of every message pub gave rise to since watch()."""
+        return [(data[:1].decode(), lsn_number(lsn))
+                for lsn, data in self._peek()]
+
+    def _peek(self):
+        return self.sql(
+            "SELECT lsn::text, data FROM pg_logical_slot_peek_binary_changes("
+            "%s, NULL, NULL, 'proto_version', '1', 'publication_names',"
+            " 'pub')", (self.name + "_watch",))
+
     def transactions(self):
         """(commit LSN, end LSN, rows) of what pub published since watch()."""
         found, rows = [], 0
-        for (data,) in self.sql(
-                "SELECT data FROM pg_logical_slot_peek_binary_changes(%s, NULL,"
-                " NULL, 'proto_version', '1', 'publication_names', 'pub')",
-                (self.name + "_watch",)):
+        for _, data in self._peek():
             kind = data[:1]
             if kind == b"B":
                 rows = 0

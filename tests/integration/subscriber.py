@@ -91,6 +91,11 @@ class Subscriber(Client):
     def rows(self):
         return self.of(*ROWS)
 
+    def ops(self):
+        """The kind of every message, but those that are not of the data."""
+        return [m.op for m in list(self.messages)
+                if m.op not in ("started", "progress")]
+
     def keys(self):
         """(commit_lsn, seq) of every row event."""
         return [(row.commit_lsn, row.seq) for row in self.rows()]
@@ -110,7 +115,8 @@ class Subscriber(Client):
 
     def transactions(self, count, timeout=20):
         """Waits for so many whole transactions, and no more; checks that each
-        is its begin, its events and its commit."""
+        is its begin, its events and its commit. Among the events may be
+        relations and transactional messages."""
         self.wait_of("commit", count, timeout)
         found, begin, events = [], None, []
         for op, body in list(self.messages):
@@ -124,6 +130,8 @@ class Subscriber(Client):
                 assert begin is not None, "commit outside a transaction"
                 found.append(Transaction(begin, events, body))
                 begin = None
+            elif op == "relation" or op == "message" and body.transactional:
+                assert begin is not None, f"{op} outside a transaction"
             else:
                 assert op == "started" or begin is None, \
                     f"{op} in a transaction"
@@ -134,7 +142,7 @@ class Subscriber(Client):
     def ack_last(self):
         """Acknowledges the last message that has a pg_lsn; returns it."""
         lsn = [m.body.pg_lsn for m in list(self.messages)
-               if m.op != "started"][-1]
+               if m.op not in ("started", "relation")][-1]
         self.ack(lsn)
         return lsn
 
