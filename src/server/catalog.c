@@ -1,6 +1,5 @@
 #include "server/catalog.h"
 
-#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"

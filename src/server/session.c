@@ -17,20 +17,9 @@
 #define MAX_START_MESSAGE 32768
 /* The relation of a table of 1600 columns with long names. */
 #define OUT_MAX ((size_t)4 * 1024 * 1024)
-#define PROGRESS_DEFAULT SECONDS(10)
-#define PROGRESS_MIN MS(100)
-/* Waiting and stuck streams are looked at this often. */
-#define TICK SECONDS(1)
-#define STUCK SECONDS(60)
-/* How long a stream that has ended may take over its last message. */
-#define GONE_TIME SECONDS(5)
-/* How often a stream that acknowledges nothing is complained about, and for
- * how long it may go unnoticed. */
-#define WARN_INTERVAL SECONDS(300)
-#define WARN_AFTER SECONDS(60)
 
-static void
-set_state(struct session *s, enum session_state state)
+void
+session_set_state(struct session *s, enum session_state state)
 {
 	bool was = s->state == SESSION_WAITING || s->state == SESSION_LIVE;
 	bool is = state == SESSION_WAITING || state == SESSION_LIVE;
@@ -60,9 +49,8 @@ session_new(struct h2_stream *stream, struct session_list *l)
 	return s;
 }
 
-/* Leaves the quorum and the name; acks until now count. */
-static void
-detach(struct session *s)
+void
+session_detach(struct session *s)
 {
 	struct session_list *l = s->list;
 	bool in_place = session_in_place(s);
@@ -73,7 +61,7 @@ detach(struct session *s)
 		consumer_release(l->consumers, s->consumer,
 		    in_place ? &s->member : NULL);
 	quorum_leave(l->quorum, &s->member);
-	set_state(s, SESSION_GONE);
+	session_set_state(s, SESSION_GONE);
 	s->moved_at = s->list->now;
 	log_info("session.closed",
 	    "stream%s%s closed: %" PRIu64
@@ -94,7 +82,7 @@ session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	h2_end(s->stream, code, "%s", text);
-	detach(s);
+	session_detach(s);
 }
 
 static void
@@ -105,7 +93,7 @@ session_closed(struct h2_stream *stream)
 	if (s == NULL)
 		return;
 	stream->user = NULL;
-	detach(s);
+	session_detach(s);
 	if (s->prev != NULL)
 		s->prev->next = s->next;
 	else
@@ -162,7 +150,7 @@ session_open(struct h2_stream *stream, void *arg)
 
 	if (s == NULL)
 		return;
-	set_state(s, SESSION_WAITING);
+	session_set_state(s, SESSION_WAITING);
 	if (name == NULL)
 		session_end(s, GRPC_INVALID_ARGUMENT,
 		    "walstream-consumer: a name has at most %d bytes",
@@ -220,7 +208,7 @@ begin(struct session *s, struct client_message *m)
 	s->walk.relations = s->start.relations;
 	s->walk.filter = (struct filter){ s->start.table, s->start.tables,
 		s->start.operations, s->start.message, s->start.messages };
-	set_state(s, SESSION_WAITING);
+	session_set_state(s, SESSION_WAITING);
 	if (*s->start.consumer != '\0')
 		take_name(s, s->start.consumer);
 }
@@ -336,7 +324,7 @@ put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 	lsn_t known =
 	    lsn_max(l->quorum->confirmed, l->wr->publish->complete_lsn);
 
-	set_state(s, SESSION_LIVE);
+	session_set_state(s, SESSION_LIVE);
 	walk_start(&s->walk, cursor, start_lsn);
 	/* It votes for no more than is known to have been there. */
 	quorum_join(l->quorum, &s->member,
@@ -403,235 +391,4 @@ sessions_place(struct session_list *l)
 		if (s->state == SESSION_WAITING && !place(s))
 			rewind = true;
 	return rewind;
-}
-
-/* A stream that holds WAL back says so in the log. */
-static void
-warn_unacked(struct session *s)
-{
-	const struct session_list *l = s->list;
-
-	if (quorum_idle(&s->member) || !s->member.votes) {
-		s->warned_at = l->now - WARN_INTERVAL + WARN_AFTER;
-		return;
-	}
-	if (l->now - s->warned_at < WARN_INTERVAL)
-		return;
-	s->warned_at = l->now;
-	log_warn("session.unacked",
-	    "a stream%s%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
-	    ": PostgreSQL keeps its WAL since then",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    LSN_ARG(quorum_position(&s->member)), LSN_ARG(s->member.sent));
-}
-
-/* A stream with nothing left to send: its position, and progress. */
-static void
-update_idle(struct session *s)
-{
-	struct session_list *l = s->list;
-	lsn_t complete = l->wr->publish->complete_lsn;
-	int64_t interval = MS(s->start.progress_interval_ms);
-
-	if (!s->start.exact)
-		quorum_served(&s->member, complete);
-	else if (interval == 0)
-		interval = PROGRESS_DEFAULT;
-	if (interval == 0 || s->walk.begun)
-		return; /* not in the middle of a transaction */
-	interval = interval > PROGRESS_MIN ? interval : PROGRESS_MIN;
-	if (!quorum_idle(&s->member)) {
-		s->progress_at = l->now + interval;
-	} else if (l->now >= s->progress_at) {
-		s->progress_at = l->now + interval;
-		feeder_progress(s, lsn_max(complete, s->member.sent));
-		h2_wake(s->stream);
-	}
-	if (s->progress_at < l->next_at)
-		l->next_at = s->progress_at;
-}
-
-/* Does it need an entry of the ring? */
-static bool
-needs_ring(const struct session *s)
-{
-	return session_in_place(s) || feeder_busy(s);
-}
-
-/* A stream that takes nothing while there is no room for others' events. */
-static bool
-is_stuck(struct session *s)
-{
-	const struct session_list *l = s->list;
-	int64_t since = s->moved_at > l->paused_at ? s->moved_at : l->paused_at;
-
-	return l->slow_timeout_us > 0 && l->paused_at != 0 && l->attached > 1 &&
-	    !feeder_at_end(s) && l->now - since >= l->slow_timeout_us;
-}
-
-/* Its flow control lets no trailers through: only a reset reaches it. */
-static void
-drop(struct session *s)
-{
-	s->in_event = false;
-	s->batch_left = 0;
-	buf_reset(&s->out);
-	detach(s);
-	h2_reset(s->stream);
-}
-
-static void
-drop_stuck(struct session *s)
-{
-	log_warn("session.slow",
-	    "a stream%s%s took nothing for %d s and held others up: ended",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    (int)(s->list->slow_timeout_us / 1000000));
-	drop(s);
-	/* The next one has its own time. */
-	s->list->paused_at = s->list->now;
-}
-
-static void
-update_live(struct session *s)
-{
-	if (s->stream->ending)
-		detach(s);
-	else if (feeder_at_end(s))
-		update_idle(s);
-	else
-		h2_wake(s->stream);
-	if (s->state == SESSION_LIVE)
-		warn_unacked(s);
-}
-
-/* Towards its end; but it does not get more time than one that is stuck. */
-static void
-update_last(struct session *s)
-{
-	const struct session_list *l = s->list;
-	int64_t patience = l->slow_timeout_us > 0 ? l->slow_timeout_us : STUCK;
-
-	if (s->stream->ending)
-		detach(s);
-	else if (!feeder_busy(s) &&
-	    (s->walk.cursor >= s->last_id || feeder_at_end(s)))
-		session_end(s, l->last_code, "%s", l->last_why);
-	else if (l->now - s->moved_at >= patience)
-		drop(s);
-	else
-		h2_wake(s->stream);
-}
-
-void
-sessions_update(struct session_list *l)
-{
-	struct session *s;
-
-	if (!l->ring->paused)
-		l->paused_at = 0;
-	else if (l->paused_at == 0)
-		l->paused_at = l->now;
-	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
-	for (s = l->first; s != NULL; s = s->next) {
-		if (session_in_place(s) && s->out.failed)
-			drop(s); /* no memory for what it is to be sent */
-		else if (s->state == SESSION_LIVE && is_stuck(s))
-			drop_stuck(s);
-		else if (s->state == SESSION_LIVE)
-			update_live(s);
-		else if (s->state == SESSION_LAST)
-			update_last(s);
-		else if (s->state == SESSION_GONE && feeder_busy(s) &&
-		    l->now - s->moved_at >= GONE_TIME)
-			drop(s);
-	}
-}
-
-uint64_t
-sessions_low(const struct session_list *l)
-{
-	uint64_t low = l->ring->next;
-	const struct session *s;
-
-	for (s = l->first; s != NULL; s = s->next)
-		if (needs_ring(s) && feeder_low(s) < low)
-			low = feeder_low(s);
-	return low;
-}
-
-bool
-sessions_settled(const struct session_list *l)
-{
-	struct session *s;
-
-	for (s = l->first; s != NULL; s = s->next)
-		if (session_in_place(s) &&
-		    (!feeder_at_end(s) ||
-			(s->member.votes && !quorum_idle(&s->member))))
-			return false;
-	return true;
-}
-
-void
-sessions_forget(struct session_list *l)
-{
-	sessions_end(l, false, GRPC_UNAVAILABLE,
-	    "positions start anew on another timeline: reconnect");
-	consumers_forget(l->consumers);
-	quorum_reset(l->quorum, l->quorum->confirmed);
-}
-
-unsigned
-sessions_end_last(struct session_list *l, enum grpc_code code, const char *why)
-{
-	struct session *s;
-	unsigned n = 0;
-
-	l->last_code = code;
-	snprintf(l->last_why, sizeof(l->last_why), "%s", why);
-	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state != SESSION_LIVE)
-			continue;
-		set_state(s, SESSION_LAST);
-		s->last_id = l->ring->next;
-		s->moved_at = l->now;
-		n++;
-	}
-	return n;
-}
-
-unsigned
-sessions_end(struct session_list *l, bool waiting_too, enum grpc_code code,
-    const char *why)
-{
-	struct session *s;
-	unsigned n = 0;
-
-	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state == SESSION_GONE ||
-		    (!waiting_too && !session_in_place(s)))
-			continue;
-		session_end(s, code, "%s", why);
-		n++;
-	}
-	return n;
-}
-
-unsigned
-sessions_end_waiting(struct session_list *l, int64_t before,
-    enum grpc_code code, const char *why)
-{
-	struct session *s;
-	unsigned n = 0;
-
-	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state != SESSION_WAITING || s->since_at >= before)
-			continue;
-		session_end(s, code, "%s", why);
-		n++;
-	}
-	return n;
 }

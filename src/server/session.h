@@ -114,7 +114,7 @@ unsigned sessions_end(struct session_list *l, bool waiting_too,
 unsigned sessions_end_waiting(struct session_list *l, int64_t before,
     enum grpc_code code, const char *why);
 
-/* For session.c and feeder.c: */
+/* For session.c, sessions.c and feeder.c: */
 
 static inline bool
 session_in_place(const struct session *s)
@@ -122,6 +122,9 @@ session_in_place(const struct session *s)
 	return s->state == SESSION_LIVE || s->state == SESSION_LAST;
 }
 
+void session_set_state(struct session *s, enum session_state state);
+/* Leaves the quorum and the name; acks until now count. */
+void session_detach(struct session *s);
 /* Ends a session: it leaves the quorum and its name at once, its trailers go
  * out behind the message that is being sent. */
 void session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
