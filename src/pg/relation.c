@@ -43,6 +43,7 @@ relation_new(const struct pgo_relation *msg)
 	r->identity = msg->identity;
 	r->n = msg->n;
 	r->tag = 0;
+	r->records = false;
 	r->schema = copy(&to, msg->schema);
 	r->name = copy(&to, msg->name);
 	for (uint16_t i = 0; i < msg->n; i++) {

@@ -28,6 +28,7 @@ struct relation {
 	char identity; /* pg_class.relreplident: d, n, f, i */
 	uint16_t n;
 	uint32_t tag; /* its owner's; 0 at first */
+	bool records; /* its owner's: a column has composite values in it */
 	const char *schema, *name;
 	struct relation_column col[];
 };

@@ -139,6 +139,14 @@ typecat_get(const struct typecat *tc, uint32_t oid)
 	return t;
 }
 
+bool
+type_has_records(const struct type *t)
+{
+	while (t != NULL && t->form == TYPE_ARRAY)
+		t = t->elem;
+	return t != NULL && t->form == TYPE_RECORD;
+}
+
 void
 typecat_need(struct typecat *tc, uint32_t oid, uint32_t xid)
 {

@@ -72,6 +72,9 @@ const struct type *typecat_get(const struct typecat *tc, uint32_t oid);
 /* What is known of the type itself, domain or not; or NULL. */
 const struct type *typecat_self(const struct typecat *tc, uint32_t oid);
 
+/* Is a value of this type, or of one in it, a composite one? */
+bool type_has_records(const struct type *t);
+
 /* The next load has to have this type, as the transaction xid has left it. */
 void typecat_need(struct typecat *tc, uint32_t oid, uint32_t xid);
 static inline bool

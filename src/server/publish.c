@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "event/shape.h"
 #include "grpc/frame.h"
 
 #define KEEP ((size_t)1 << 20)
@@ -13,6 +14,8 @@
  * after it, or comes once more.
  */
 #define BEHIND_MAX ((size_t)1 << 20)
+/* For how long composite types are taken to be as they were read. */
+#define TYPES_MAX_AGE SECONDS(3)
 
 static void
 drop_shape(void *note)
@@ -57,6 +60,7 @@ publish_start(struct publish *p, lsn_t lsn, bool resume)
 		ring_segment(p->ring, lsn);
 	p->floor = p->ring->last;
 	p->start_lsn = p->complete_lsn = lsn;
+	p->types_at = p->now;
 	p->txn = (struct event_txn){ 0 };
 }
 
@@ -123,21 +127,32 @@ begin(struct publish *p, struct err *err)
 	return append_mark(p, RING_BEGIN, p->txn.commit_lsn, err);
 }
 
-/* e as a framed message, in p->message. */
-static int
-encode(struct publish *p, const struct event *e, struct err *err)
+/* A framed message in p->message: between these, what is in it. */
+static void
+begin_frame(struct publish *p)
 {
 	static const uint8_t head[FRAME_HEAD];
 
 	buf_shrink(&p->message, KEEP);
 	buf_put(&p->message, head, sizeof(head));
-	proto_put_event(&p->message, e);
+}
+
+static int
+end_frame(struct publish *p, const char *of, struct err *err)
+{
 	if (p->message.failed)
 		return err_set(err, ERR_LIMIT,
-		    "an event of %s does not fit, or memory is short",
-		    e->table != NULL ? e->table : e->prefix);
+		    "an event of %s does not fit, or memory is short", of);
 	frame_head(p->message.data, p->message.len - FRAME_HEAD);
 	return 0;
+}
+
+static int
+encode(struct publish *p, const struct event *e, struct err *err)
+{
+	begin_frame(p);
+	proto_put_event(&p->message, e);
+	return end_frame(p, e->table != NULL ? e->table : e->prefix, err);
 }
 
 static int
@@ -277,10 +292,27 @@ static void
 need_again(struct publish *p, const struct relation *rel)
 {
 	for (uint16_t i = 0; i < rel->n; i++)
-		if (rel->col[i].type->form == TYPE_RECORD ||
-		    rel->col[i].type->form == TYPE_ARRAY)
+		if (type_has_records(rel->col[i].type))
 			typecat_need(&p->types, rel->col[i].type_oid,
 			    p->txn.xid);
+}
+
+/* May what is known of composite types be older than this transaction? */
+static bool
+may_be_stale(const struct publish *p)
+{
+	return !p->sure && !typecat_fresh(&p->types, p->txn.xid);
+}
+
+/*
+ * PostgreSQL does not tell when an attribute was renamed, or dropped and
+ * another added: what may be stale is not used for long.
+ */
+static bool
+is_too_old(const struct publish *p, const struct relation *rel)
+{
+	return rel->records && p->now - p->types_at >= TYPES_MAX_AGE &&
+	    may_be_stale(p);
 }
 
 /* Fills the held event. A value that is not as its type is known to be asks for
@@ -289,12 +321,12 @@ static int
 fill(struct publish *p, const struct relation *rel, const struct pgo_msg *m,
     struct err *err)
 {
-	bool fresh = p->sure || typecat_fresh(&p->types, p->txn.xid), stale;
 	struct change *c = &p->change;
+	bool stale;
 
-	if (change_fill(c, rel, m, fresh, &stale, err) == -1)
+	if (change_fill(c, rel, m, !may_be_stale(p), &stale, err) == -1)
 		return -1;
-	if (stale && !fresh)
+	if (stale && may_be_stale(p))
 		need_again(p, rel);
 	if (typecat_needs(&p->types)) {
 		let_go(p);
@@ -317,8 +349,13 @@ on_change(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
 						 : EVENT_DELETE;
 	const struct relation *rel = find_relation(p, m->change.oid, err);
 
-	if (rel == NULL || change_check(rel, m, err) == -1 ||
-	    hold(p, op, rel, lsn, err) == -1)
+	if (rel == NULL || change_check(rel, m, err) == -1)
+		return -1;
+	if (is_too_old(p, rel)) {
+		need_again(p, rel);
+		return PUBLISH_WAIT;
+	}
+	if (hold(p, op, rel, lsn, err) == -1)
 		return -1;
 	return p->held.op == EVENT_NONE ? 0 : fill(p, rel, m, err);
 }
@@ -438,8 +475,10 @@ on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
 static bool
 resolve(struct publish *p, struct relation *rel)
 {
+	rel->records = false;
 	for (uint16_t i = 0; i < rel->n; i++) {
 		rel->col[i].type = typecat_get(&p->types, rel->col[i].type_oid);
+		rel->records |= type_has_records(rel->col[i].type);
 		if (rel->col[i].type == NULL)
 			typecat_need(&p->types, rel->col[i].type_oid,
 			    p->txn.xid);
@@ -447,44 +486,15 @@ resolve(struct publish *p, struct relation *rel)
 	return !typecat_needs(&p->types);
 }
 
-/* pg_class.relreplident as a ReplicaIdentity. */
-static int
-replica_identity(char relreplident)
-{
-	switch (relreplident) {
-	case 'd':
-		return 1;
-	case 'n':
-		return 2;
-	case 'f':
-		return 3;
-	case 'i':
-		return 4;
-	default:
-		return 0;
-	}
-}
-
 /* Makes the RelationEvent of rel, for streams that want it. */
 static int
 describe(struct publish *p, const struct relation *rel, struct err *err)
 {
-	struct event_column column[PGO_MAX_COLUMNS];
-	struct event e = { .op = EVENT_RELATION,
-		.schema = rel->schema,
-		.table = rel->name,
-		.oid = rel->oid,
-		.identity = replica_identity(rel->identity),
-		.column = column,
-		.columns = rel->n };
 	struct note *shape;
 
-	for (uint16_t i = 0; i < rel->n; i++)
-		column[i] = (struct event_column){ rel->col[i].name,
-			typecat_self(&p->types, rel->col[i].type_oid)->name,
-			rel->col[i].type_oid, rel->col[i].typmod,
-			rel->col[i].key };
-	if (encode(p, &e, err) == -1)
+	begin_frame(p);
+	shape_put(&p->message, rel, &p->types);
+	if (end_frame(p, rel->name, err) == -1)
 		return -1;
 	shape = note_new(p->message.data, p->message.len);
 	if (shape == NULL ||
@@ -496,21 +506,6 @@ describe(struct publish *p, const struct relation *rel, struct err *err)
 }
 
 static int
-check_names(const struct relation *rel, struct err *err)
-{
-	bool ok = utf8_valid(rel->schema, strlen(rel->schema)) &&
-	    utf8_valid(rel->name, strlen(rel->name));
-
-	for (uint16_t i = 0; i < rel->n; i++)
-		ok &= utf8_valid(rel->col[i].name, strlen(rel->col[i].name));
-	return ok ? 0
-		  : err_set(err, ERR_DATA,
-			"the table with OID %u has a name, or a column's, "
-			"that is not valid UTF-8: rename it",
-			rel->oid);
-}
-
-static int
 on_relation(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
     struct err *err)
 {
@@ -518,7 +513,7 @@ on_relation(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
 
 	(void)lsn;
 	rel = relation_cache_put(&p->relations, &m->relation, err);
-	if (rel == NULL || check_names(rel, err) == -1)
+	if (rel == NULL || shape_check(rel, err) == -1)
 		return -1;
 	rel->tag = names_put(&p->names, rel->schema, rel->name);
 	if (rel->tag == UINT32_MAX)
@@ -558,6 +553,8 @@ publish_message(struct publish *p, lsn_t lsn, const uint8_t *data, size_t len,
 
 	if (pgo_decode(p->decoder, data, len, &m, err) == -1)
 		return -1;
+	if (p->sure)
+		p->types_at = p->now;
 	rc = dispatch(p, &m, lsn, err);
 	p->sure = rc == PUBLISH_WAIT;
 	return rc;

@@ -32,6 +32,8 @@ struct publish {
 	struct oidmap shapes; /* a struct note for each: its RelationEvent */
 	struct typecat types;
 	bool sure; /* types were read again for the message that is next */
+	int64_t now;      /* monotonic us; its owner's */
+	int64_t types_at; /* when types were read last */
 
 	lsn_t start_lsn;       /* where this COPY began */
 	struct ring_pos floor; /* events up to here are in the ring already */

@@ -267,6 +267,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 {
 	lsn_t lsn = wr->quorum->confirmed;
 
+	wr->publish->now = now;
 	/* Streams that stayed attached keep what is in the ring. */
 	publish_start(wr->publish, lsn, !wr->rewind);
 	wr->rewind = false;
@@ -341,6 +342,7 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 	if (m.type != REPL_XLOG_DATA)
 		return 0;
 	wr->nagged_at = 0;
+	wr->publish->now = now;
 	rc = publish_message(wr->publish, m.start_lsn, m.data, m.len, err);
 	wr->again = rc == PUBLISH_WAIT;
 	return rc == -1 ? -1 : 0;

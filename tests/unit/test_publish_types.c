@@ -323,6 +323,33 @@ test_stop_while_a_value_waits(void **state)
 
 /* Text that is not UTF-8 */
 
+/* An attribute is renamed, which nothing tells: what is known gets old. */
+static void
+test_renamed_attribute(void **state)
+{
+	(void)state;
+	begin_pairs();
+	put_insert(1, "1", "(1)");
+	assert_int_equal(give(), PUBLISH_DONE);
+	p.now += 2999999;
+	put_insert(1, "2", "(2)");
+	assert_int_equal(give(), PUBLISH_DONE);
+	p.now += 1;
+	put_insert(1, "3", "(3)");
+	assert_waits_for(PAIR);
+	LOAD(&p.types, ATTR(PAIR, "pair", "renamed", INT4));
+	assert_int_equal(give(), PUBLISH_DONE);
+	put_insert(1, "4", "(4)");
+	assert_int_equal(give(), PUBLISH_DONE); /* for another 3 s */
+	TAKE({ 'C', 100, 140, NULL });
+	assert_ring(1,
+	    "100.1@100 insert s.t {\"id\":1,\"v\":{\"x\":1}}\n"
+	    "100.2@100 insert s.t {\"id\":2,\"v\":{\"x\":2}}\n"
+	    "100.3@100 insert s.t {\"id\":3,\"v\":{\"renamed\":3}}\n"
+	    "100.4@140 insert s.t {\"id\":4,\"v\":{\"renamed\":4}}\n"
+	    "C100@140\n");
+}
+
 static void
 test_not_utf8(void **state)
 {
@@ -516,6 +543,7 @@ main(void)
 		TEST(test_value_in_an_array),
 		TEST(test_value_that_never_fits),
 		TEST(test_stop_while_a_value_waits),
+		TEST(test_renamed_attribute),
 		TEST(test_not_utf8),
 		TEST(test_rows),
 		TEST(test_truncate_flags),
