@@ -55,6 +55,10 @@ class Cluster(PgServer):
                  "dbname": DATABASE, **more}
         return psycopg.conninfo.make_conninfo(**words)
 
+    def postmaster(self):
+        """Its PID, or None while there is none."""
+        return self._child.pid if self._child is not None else None
+
     def crashed(self):
         """A backend was killed: the postmaster starts all over by itself."""
         self.ends.append((time.monotonic(), "crash"))

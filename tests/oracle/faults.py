@@ -88,6 +88,18 @@ def postmaster_kill(scene, _rng):
     return "kill -9 of the postmaster"
 
 
+def postmaster_stop(scene, rng):
+    """Nobody gets a connection meanwhile; those there are go on."""
+    pid = scene.cluster.postmaster()
+    if pid is None:
+        return None
+    seconds = rng.choice((0.2, 0.5, 1, 1.5))
+    os.kill(pid, signal.SIGSTOP)
+    scene.disturb("postmaster stopped", seconds)
+    scene.later(seconds, lambda: resume(pid))
+    return f"stopped for {seconds} s"
+
+
 def postgres_immediate(scene, _rng):
     scene.resume_all()
     with scene.disturbed("immediate restart"):
@@ -231,6 +243,7 @@ WEIGHTS = {
     walsender_kill: 1.5,
     walsender_stop: 2,
     postmaster_kill: 1.5,
+    postmaster_stop: 1.5,
     postgres_immediate: 1.5,
     postgres_fast: 1.5,
     client_kill: 6,
