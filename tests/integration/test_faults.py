@@ -153,6 +153,8 @@ def test_late_client(db, server, client):
     late.expect(22)
     assert late.ids() == list(range(10, 32))
     assert late.events == first.expect(31)[9:]
+    assert len(walstream.logged("replication.started")) == 1, \
+        "all of that was in memory"
 
 
 def test_late_client_rewinds(db, server, client):
@@ -172,6 +174,20 @@ def test_late_client_rewinds(db, server, client):
     first.expect(4001)
     assert first.ids() == numbers(4001)
     assert late.events == third.events == first.events[500:]
+
+
+def test_burst_rewinds_once(db, server, client):
+    """Clients that join together behind what is in memory share a rewind."""
+    walstream = server("--buffer-size", "256KiB")
+    first = client(walstream)
+    for i in range(1, 2001, 100):
+        db.fill(i, i + 99, 1000)
+    first.expect(2000, 40)
+    joined = [client(walstream, wait=False) for _ in range(8)]
+    for stream in joined:
+        stream.expect(2000, 40)
+        assert stream.events == first.events
+    assert len(walstream.logged("replication.started")) <= 3
 
 
 def test_joining_under_load(db, server, client):
