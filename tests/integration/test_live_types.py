@@ -1,8 +1,11 @@
 """Types that are made, changed and dropped while streaming."""
 
 import json
+import time
 
 import pytest
+
+from waiting import SCALE
 
 pytest_plugins = ["subscriber"]
 
@@ -439,3 +442,20 @@ def test_many(db, server, subscribe):
         stream.transactions(100)
         assert payloads(stream) == [
             f'{{"id":{n},"y":{{"n":{n},"{n}":"x"}}}}' for n in range(100)]
+
+
+def test_renamed_attribute(composite, server, client):
+    """PostgreSQL does not tell of it; the new name is there within 3 s."""
+    stream = client(server())
+    insert(composite, 1, "1, 'v'")
+    stream.expect(1)
+    composite.sql("ALTER TYPE c RENAME ATTRIBUTE a TO renamed")
+    begin = time.monotonic()
+    count = 1
+    while '"renamed"' not in payloads(stream)[-1]:
+        assert time.monotonic() - begin < 3.5 * SCALE
+        time.sleep(0.3)
+        count += 1
+        insert(composite, count, "1, 'v'")
+        stream.expect(count)
+    assert payloads(stream)[-1] == composite.printed("x", count)
