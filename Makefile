@@ -6,7 +6,7 @@
 #	make install	PREFIX=/usr/local DESTDIR=
 #
 # SANITIZE=1 builds everything with AddressSanitizer and UBSan, WERROR=1 makes
-# warnings errors.
+# warnings errors. PG=14 ... 18 chooses the PostgreSQL that the tests run.
 
 VERSION = 0.1.0
 PREFIX = /usr/local
@@ -26,6 +26,11 @@ HARDEN += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 endif
 ifdef WERROR
 WARNINGS += -Werror
+endif
+
+ifdef PG
+export WALSTREAM_PG_BINDIR := $(shell tests/tools/pg-version $(PG))
+$(if $(WALSTREAM_PG_BINDIR),,$(error no PostgreSQL $(PG)))
 endif
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) \
@@ -76,7 +81,8 @@ demo:
 
 check:
 	@tests/tools/deps check
-	@$(MAKE) --no-print-directory all layers unit integration dose
+	@$(MAKE) --no-print-directory all layers unit integration \
+		fidelity dose
 
 layers:
 	@tests/tools/layers
@@ -87,6 +93,19 @@ unit: $(UNIT)
 integration: $(OUT)/walstream
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
+
+# Payloads against row_to_json, for every type there is.
+fidelity: $(OUT)/walstream
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		WALSTREAM_SEED=$(SEED) \
+		$(PYTHON) -m pytest -q tests/fidelity $(PYTEST_ARGS)
+
+VERSIONS = 14 15 16 17 18
+check-versions:
+	@tests/tools/deps check
+	@bad=; for v in $(VERSIONS); do \
+		$(MAKE) --no-print-directory fidelity PG=$$v || bad="$$bad $$v"; \
+	done; [ -z "$$bad" ] || { echo "failed: PostgreSQL$$bad"; exit 1; }
 
 # Faults under load, judged by the oracle; a seed repeats a run. The dose is
 # what make check takes of it.
@@ -128,6 +147,6 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 clean:
 	rm -rf build
 
-.PHONY: all install demo check layers unit integration torture dose \
-	check-oracle fuzz fuzz-seeds clean
+.PHONY: all install demo check layers unit integration fidelity \
+	check-versions torture dose check-oracle fuzz fuzz-seeds clean
 .DELETE_ON_ERROR:
