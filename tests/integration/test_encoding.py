@@ -197,6 +197,7 @@ def test_one_attempt(poisoned, server, subscribe):
     insert_poison(db, literal)
     assert stream.ended() == grpc.StatusCode.FAILED_PRECONDITION
     db.wait_inactive()
+    walstream.wait_log("server.streams_ended")
     said = [line for line in walstream.lines if words in line]
     assert 1 <= len(said) <= 2, walstream.text()
     assert walstream.child.poll() is None
