@@ -109,7 +109,7 @@ def test_unconvertible(poisoned, server, subscribe):
         assert words in stream.details
         assert stream.ids() == [1, 2, 3]
     assert streams[0].ops()[-1] == "commit"
-    assert any(words in line for line in walstream.lines), walstream.text()
+    assert words in walstream.wait_log("server.streams_ended")[0]
 
 
 def test_slot_stays(poisoned, server, subscribe):

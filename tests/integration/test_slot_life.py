@@ -124,7 +124,7 @@ def test_dropped(db, role, server, subscribe):
     late = subscribe(walstream, wait=False)
     assert late.ended() == grpc.StatusCode.DATA_LOSS
     assert db.slots() == [] and walstream.child.poll() is None
-    assert db.slot in walstream.logged("server.streams_ended")[0]
+    assert db.slot in walstream.wait_log("server.streams_ended")[0]
 
 
 def test_dropped_while_idle(db, server, subscribe):
