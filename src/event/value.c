@@ -263,7 +263,7 @@ value_put(struct buf *json, const struct type *t, const char *text, size_t len,
 		char *v;
 	} at = { text }; /* only containers are written into */
 
-	if (is_container(t)) {
+	if (is_container(t) && len > 0) {
 		buf_reset(scratch);
 		buf_put(scratch, text, len);
 		if (scratch->failed) {

@@ -337,7 +337,8 @@ take_type(struct typecat *tc, const struct wire_row *row, struct err *err)
 		    utf8_valid(name, strlen(name)) ? name : UNKNOWN);
 		if (t == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
-		t->delim = *delim;
+		/* Anything else would cut characters in two. */
+		t->delim = utf8_valid(delim, 1) ? *delim : ',';
 		t->dropped = *dropped == 't';
 		t->of_oid = number(row, 4);
 		t->form = form_of(oid, t->of_oid, *typtype, *hstore == 't');

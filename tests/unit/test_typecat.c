@@ -473,6 +473,16 @@ test_malformed_rows(void **state)
 	}
 }
 
+/* A delimiter that is no character of its own would cut others in two. */
+static void
+test_odd_delimiter(void **state)
+{
+	(void)state;
+	LOAD(&types,
+	    { .oid = A, .typtype = 'b', .name = "odd", .delim = (char)0xa9 });
+	assert_int_equal(typecat_get(&types, A)->delim, ',');
+}
+
 /* A name that no server makes is cut, and an empty delimiter is none. */
 static void
 test_odd_names(void **state)
@@ -558,6 +568,7 @@ main(void)
 		TEST(test_too_early),
 		TEST(test_fresh),
 		TEST(test_malformed_rows),
+		TEST(test_odd_delimiter),
 		TEST(test_odd_names),
 		TEST(test_ask),
 	};
