@@ -70,10 +70,14 @@ enum { FAILED = -1, WAITING, DONE, TOO_EARLY };
 static int
 finish(struct catalog *c, struct err *err)
 {
-	static const int outcome[] = { DONE, TOO_EARLY };
-	int rc = typecat_done(c->types, err);
-
-	return rc == -1 ? FAILED : outcome[rc];
+	switch (typecat_done(c->types, err)) {
+	case 0:
+		return DONE;
+	case 1:
+		return TOO_EARLY;
+	default:
+		return FAILED;
+	}
 }
 
 static int
@@ -90,11 +94,12 @@ take_answer(struct catalog *c, struct err *err)
 			continue;
 		if (wire_row(&msg, &row, err) == -1 ||
 		    typecat_row(c->types, &row, err) == -1)
-			return -1;
+			return FAILED;
 	}
-	return got;
+	return got; /* WAITING or FAILED */
 }
 
+/* What it waits for, or what became of it: one of the above. */
 static int
 step(struct catalog *c, short revents, int64_t now, struct err *err)
 {
