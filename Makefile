@@ -38,7 +38,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) \
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
-OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/plugin.pb.o
+PB = $(patsubst proto/%.proto,$(OUT)/gen/%.pb,$(wildcard proto/*.proto))
+OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(PB:$(OUT)/%=$(OUT)/obj/%.o)
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
 UNIT = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -49,7 +50,7 @@ all: $(OUT)/walstream
 $(OUT)/walstream: $(OBJ)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(OBJ) $(LIBS)
 
-$(OUT)/obj/%.o: src/%.c | $(OUT)/gen/plugin.pb.h
+$(OUT)/obj/%.o: src/%.c | $(PB:=.h)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -57,10 +58,9 @@ $(OUT)/obj/gen/%.o: $(OUT)/gen/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(OUT)/gen/plugin.pb.c: $(OUT)/gen/plugin.pb.h ;
-$(OUT)/gen/plugin.pb.h: proto/plugin.proto
+$(OUT)/gen/%.pb.c $(OUT)/gen/%.pb.h &: proto/%.proto
 	@mkdir -p $(@D)
-	protoc -Iproto --nanopb_out=$(OUT)/gen proto/plugin.proto
+	protoc -Iproto --nanopb_out=$(OUT)/gen $<
 
 $(OUT)/unit/%: tests/unit/%.c $(PARTS)
 	@mkdir -p $(@D)

@@ -15,6 +15,10 @@ static const struct command commands[] = {
 	    cmd_delete },
 	{ "tail", "[HOST:PORT] [OPTION...]",
 	    "Connect to a walstream server and print its events.", cmd_tail },
+	{ "health", "[HOST:PORT] [OPTION...]",
+	    "Ask a walstream server whether it can serve.", cmd_health },
+	{ "completion", "bash|zsh", "Print a completion script for a shell.",
+	    cmd_completion },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -28,7 +32,7 @@ main(int argc, char **argv)
 	if (options_parse(&o, commands, argc, argv, &err) == -1)
 		return cmd_fail(&err);
 	if (o.value[OPT_HELP] != NULL) {
-		options_help(&o, commands, stdout);
+		options_help(&o, stdout);
 		return EXIT_DONE;
 	}
 	if (o.value[OPT_VERSION] != NULL) {

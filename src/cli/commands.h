@@ -11,6 +11,8 @@ int cmd_list(const struct options *o);
 int cmd_create(const struct options *o);
 int cmd_delete(const struct options *o);
 int cmd_tail(const struct options *o);
+int cmd_health(const struct options *o);
+int cmd_completion(const struct options *o);
 
 /* Exit status of the process. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_ASKED_WRONGLY = 2 };

@@ -6,20 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Which commands an option belongs to, by name; "" is every one. */
-struct option {
-	enum option_id id;
-	const char *name;
-	char letter;         /* 0: none */
-	const char *arg;     /* NULL: a flag */
-	const char *env;     /* NULL: none */
-	const char *def;     /* NULL: none */
-	const char *command; /* NULL: every command */
-	int position;        /* 1, 2: may also be given without its name */
-	enum { OPTIONAL, REQUIRED, REPEATED, AT_LEAST_ONE } kind;
-	const char *help;
-};
-
 static const struct option table[] = {
 	{ OPT_PUBLICATION, "publication", 0, "NAME", NULL, NULL, "start", 1,
 	    AT_LEAST_ONE, "publication to stream; repeatable" },
@@ -68,8 +54,8 @@ static const struct option table[] = {
 	    OPTIONAL, "one JSON object a line, or a line to read" },
 	{ OPT_TABLE, "table", 0, "GLOB", NULL, NULL, "tail", 0, REPEATED,
 	    "only tables whose schema.table matches; repeatable" },
-	{ OPT_OPERATION, "operation", 0, "OP", NULL, NULL, "tail", 0, REPEATED,
-	    "only insert, update, delete or truncate; repeatable" },
+	{ OPT_OPERATION, "operation", 0, "insert|update|delete|truncate", NULL,
+	    NULL, "tail", 0, REPEATED, "only these operations; repeatable" },
 	{ OPT_RELATIONS, "relations", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
 	    "print the columns of tables, too" },
 	{ OPT_MESSAGE, "message", 0, "GLOB", NULL, NULL, "tail", 0, REPEATED,
@@ -84,13 +70,20 @@ static const struct option table[] = {
 	    "refuse to start where something is missing" },
 	{ OPT_BATCH, "batch", 0, NULL, NULL, NULL, "tail", 0, OPTIONAL,
 	    "ask for events in batches" },
+	{ OPT_ADDRESS, "address", 0, "HOST:PORT", NULL, NULL, "health", 1,
+	    OPTIONAL,
+	    "server to ask; default: 127.0.0.1:50051, or $HOST and $PORT" },
+	{ OPT_TIMEOUT, "timeout", 0, "SECONDS", NULL, "5", "health", 0,
+	    OPTIONAL, "how long to wait for the answer" },
+	{ OPT_SHELL, "shell", 0, "bash|zsh", NULL, NULL, "completion", 1,
+	    REQUIRED, "shell to print a completion script for" },
 	{ OPT_LIST_FORMAT, "format", 0, "table|json", NULL, "table", "list", 0,
 	    OPTIONAL, "how to print the slots" },
 	{ OPT_CONNECTION, "connection", 'c', "CONNINFO", "CONNECTION", NULL,
 	    NULL, 0, OPTIONAL,
 	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
-	{ OPT_LOG_LEVEL, "log-level", 0, "LEVEL", NULL, "info", NULL, 0,
-	    OPTIONAL, "error, warn, info or debug" },
+	{ OPT_LOG_LEVEL, "log-level", 0, "error|warn|info|debug", NULL, "info",
+	    NULL, 0, OPTIONAL, "log what is as important as this, or more" },
 	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print this help" },
 	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
@@ -105,6 +98,16 @@ applies(const struct option *opt, const struct command *c)
 {
 	return opt->command == NULL ||
 	    (c != NULL && strcmp(opt->command, c->name) == 0);
+}
+
+const struct option *
+options_next(const struct command *c, const struct option *last)
+{
+	const struct option *opt = last == NULL ? table : last + 1;
+
+	while (opt < table + TABLE_LEN && !applies(opt, c))
+		opt++;
+	return opt < table + TABLE_LEN ? opt : NULL;
 }
 
 static const struct option *
@@ -273,6 +276,7 @@ options_parse(struct options *o, const struct command *commands, int argc,
 	int position = 0, rc;
 
 	memset(o, 0, sizeof(*o));
+	o->commands = commands;
 	for (int i = 1; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
@@ -313,9 +317,10 @@ help_option(const struct option *opt, FILE *to)
 }
 
 void
-options_help(const struct options *o, const struct command *commands, FILE *to)
+options_help(const struct options *o, FILE *to)
 {
 	const struct command *c = o->command;
+	const struct option *opt = NULL;
 
 	if (c != NULL) {
 		fprintf(to, "%s\n\nUsage: walstream [OPTION...] %s %s\n\n",
@@ -325,16 +330,15 @@ options_help(const struct options *o, const struct command *commands, FILE *to)
 		    "Streams the row changes of a PostgreSQL database "
 		    "to gRPC clients.\n\n"
 		    "Usage: walstream [OPTION...] COMMAND ...\n\nCommands:\n");
-		for (c = commands; c->name != NULL; c++)
-			fprintf(to, "  %-8s %s\n", c->name, c->summary);
+		for (c = o->commands; c->name != NULL; c++)
+			fprintf(to, "  %-10s %s\n", c->name, c->summary);
 		fputs("\nwalstream COMMAND --help lists a command's options."
 		      "\n\n",
 		    to);
 	}
 	fputs("Options:\n", to);
-	for (size_t i = 0; i < TABLE_LEN; i++)
-		if (applies(&table[i], o->command))
-			help_option(&table[i], to);
+	while ((opt = options_next(o->command, opt)) != NULL)
+		help_option(opt, to);
 }
 
 /* The name by which to complain about an option. */

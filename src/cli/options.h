@@ -44,6 +44,8 @@ enum option_id {
 	OPT_EXACT,
 	OPT_BATCH,
 	OPT_LIST_FORMAT,
+	OPT_TIMEOUT,
+	OPT_SHELL,
 	OPT_HELP,
 	OPT_VERSION,
 	OPTIONS
@@ -61,7 +63,22 @@ struct command {
 	int (*run)(const struct options *o); /* returns the exit status */
 };
 
+/* A row of the table. One with several values says them as "this|that". */
+struct option {
+	enum option_id id;
+	const char *name;
+	char letter;         /* 0: none */
+	const char *arg;     /* NULL: a flag */
+	const char *env;     /* NULL: none */
+	const char *def;     /* NULL: none */
+	const char *command; /* NULL: every command */
+	int position;        /* 1, 2: may also be given without its name */
+	enum { OPTIONAL, REQUIRED, REPEATED, AT_LEAST_ONE } kind;
+	const char *help;
+};
+
 struct options {
+	const struct command *commands;
 	const struct command *command; /* NULL: none was named */
 	/* From the command line, else the environment, else the default; NULL
 	 * when there is none. A flag that was given is "". */
@@ -78,8 +95,12 @@ int options_parse(struct options *o, const struct command *commands, int argc,
     char **argv, struct err *err);
 
 /* Prints what --help prints, for o's command or for walstream as a whole. */
-void
-options_help(const struct options *o, const struct command *commands, FILE *to);
+void options_help(const struct options *o, FILE *to);
+
+/* The next option of a command (NULL: of every command) behind last (NULL: the
+ * first), or NULL. */
+const struct option *
+options_next(const struct command *c, const struct option *last);
 
 /* An option's value. Each returns 0, or -1 with ERR_USAGE naming it. */
 int options_bool(const struct options *o, enum option_id id, bool *v,

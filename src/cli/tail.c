@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/print.h"
 #include "event/proto.h"
-#include "grpc/h2.h"
-#include "net/conn.h"
 
 /*
  * walstream tail: a gRPC client like any other, which prints what it gets.
@@ -23,9 +22,7 @@
 #define FINISH_TIMEOUT_MS 2000
 
 struct tail {
-	struct conn conn;
-	struct h2 *h2;
-	struct h2_stream *stream; /* NULL once it has ended */
+	struct call call;
 	bool ack, quiet, pretty;
 	bool subscribe;     /* something was asked that Session cannot do */
 	bool started;       /* start was sent */
@@ -37,7 +34,6 @@ struct tail {
 	lsn_t acked;
 	struct buf text; /* to print */
 	struct buf hold; /* the strings of one event */
-	struct err err;  /* why it ended; ERR_NONE: as asked */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -59,12 +55,13 @@ static void
 flush_text(struct tail *t)
 {
 	if (t->text.failed)
-		err_set(&t->err, ERR_NOMEM, "out of memory");
+		err_set(&t->call.err, ERR_NOMEM, "out of memory");
 	if (buf_unread(&t->text) > 0 &&
 	    (fwrite(buf_head(&t->text), 1, buf_unread(&t->text), stdout) <
 		    buf_unread(&t->text) ||
 		fflush(stdout) != 0))
-		err_set(&t->err, ERR_IO, "cannot write to standard output");
+		err_set(&t->call.err, ERR_IO,
+		    "cannot write to standard output");
 	buf_shrink(&t->text, READ_SIZE);
 }
 
@@ -91,8 +88,8 @@ tail_message(struct h2_stream *s, const uint8_t *p, size_t n)
 {
 	struct tail *t = s->user;
 
-	if (!finished(t) && t->err.kind == ERR_NONE)
-		proto_get_events(p, n, &t->hold, take_event, t, &t->err);
+	if (!finished(t) && t->call.err.kind == ERR_NONE)
+		proto_get_events(p, n, &t->hold, take_event, t, &t->call.err);
 }
 
 /* What a client says: start, where that is called for, and acks. */
@@ -131,10 +128,10 @@ tail_closed(struct h2_stream *s)
 {
 	struct tail *t = s->user;
 
-	t->stream = NULL;
-	if (finished(t) || interrupted || t->err.kind != ERR_NONE)
+	t->call.stream = NULL;
+	if (finished(t) || interrupted || t->call.err.kind != ERR_NONE)
 		return;
-	err_set(&t->err, ERR_IO, "the server ended the stream: %s%s%s",
+	err_set(&t->call.err, ERR_IO, "the server ended the stream: %s%s%s",
 	    grpc_code_name(s->code), *s->message != '\0' ? ": " : "",
 	    s->message);
 }
@@ -147,112 +144,23 @@ static const struct h2_handler handler = {
 };
 
 static int
-connect_to(struct tail *t, const char *address)
-{
-	char host[256] = "127.0.0.1", port[8] = "50051";
-	struct addr list[ADDR_MAX];
-	int n;
-
-	if (addr_split(address, host, sizeof(host), port, sizeof(port)) == -1)
-		return err_set(&t->err, ERR_USAGE,
-		    "\"%.200s\" is not an "
-		    "address: HOST:PORT is expected",
-		    address);
-	if ((n = addr_resolve(list, host, port, false, &t->err)) == -1)
-		return -1;
-	for (int i = 0; i < n; i++) {
-		if (conn_connect(&t->conn, &list[i], &t->err) == -1)
-			continue;
-		if (conn_wait(&t->conn, POLLOUT, CONNECT_TIMEOUT_MS) <= 0)
-			err_set(&t->err, ERR_IO, "cannot connect: timed out");
-		else if (conn_connected(&t->conn, &t->err) == 0)
-			return 0;
-		err_prefix(&t->err, "%s", list[i].text);
-		conn_close(&t->conn);
-	}
-	return -1;
-}
-
-static int
 take_input(struct tail *t)
 {
-	switch (conn_read(&t->conn, READ_SIZE, &t->err)) {
-	case CONN_AGAIN:
-		return 0;
-	case CONN_EOF:
-		return err_set(&t->err, ERR_IO,
-		    "the server closed the connection");
-	case CONN_ERROR:
+	if (call_wait(&t->call, -1) == -1)
 		return -1;
-	case CONN_OK:
-		break;
-	}
-	if (h2_input(t->h2, buf_head(&t->conn.in), buf_unread(&t->conn.in),
-		&t->err) == -1)
-		return -1;
-	buf_reset(&t->conn.in);
 	flush_text(t);
-	if (t->stream != NULL && t->ack && t->acked < t->printed)
-		h2_wake(t->stream);
-	return t->err.kind == ERR_NONE ? 0 : -1;
-}
-
-static int
-send_output(struct tail *t)
-{
-	if (h2_output(t->h2, &t->conn.out, READ_SIZE, &t->err) == -1)
-		return -1;
-	return conn_flush(&t->conn, &t->err) == CONN_ERROR ? -1 : 0;
-}
-
-static short
-want(const struct tail *t)
-{
-	return buf_unread(&t->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
+	if (t->call.stream != NULL && t->ack && t->acked < t->printed)
+		h2_wake(t->call.stream);
+	return t->call.err.kind == ERR_NONE ? 0 : -1;
 }
 
 static void
 serve(struct tail *t)
 {
-	int revents;
-
-	while (send_output(t) == 0 && t->stream != NULL && !finished(t) &&
-	    !interrupted) {
-		revents = conn_wait(&t->conn, want(t), -1);
-		if (revents > 0 && (revents & ~POLLOUT) != 0 &&
-		    take_input(t) == -1)
+	while (call_send(&t->call) == 0 && t->call.stream != NULL &&
+	    !finished(t) && !interrupted)
+		if (take_input(t) == -1)
 			return;
-	}
-}
-
-/*
- * The last ack must arrive: a socket that is closed with input unread is
- * reset, and takes with it what the server has not read. So: everything out,
- * FIN, and read until the server has closed as well.
- */
-static void
-finish(struct tail *t)
-{
-	int64_t until = clock_mono_us() + MS(FINISH_TIMEOUT_MS);
-	struct err late;
-
-	if (t->err.kind != ERR_NONE || t->stream == NULL)
-		return;
-	t->err.kind = ERR_NONE;
-	while (send_output(t) == 0 && buf_unread(&t->conn.out) > 0 &&
-	    clock_mono_us() < until)
-		conn_wait(&t->conn, POLLOUT, 100);
-	h2_cancel(t->stream);
-	if (send_output(t) == -1)
-		return;
-	conn_finish(&t->conn);
-	while (clock_mono_us() < until) {
-		if (conn_wait(&t->conn, POLLIN, 100) <= 0)
-			continue;
-		if (conn_read(&t->conn, READ_SIZE, &late) != CONN_OK)
-			return;
-		buf_reset(&t->conn.in);
-	}
 }
 
 static void
@@ -274,7 +182,7 @@ add_operation(struct tail *t, const char *name)
 			return 0;
 		}
 	}
-	return err_set(&t->err, ERR_USAGE,
+	return err_set(&t->call.err, ERR_USAGE,
 	    "--operation must be insert, update,"
 	    " delete or truncate, not \"%.100s\"",
 	    name);
@@ -316,11 +224,12 @@ read_start(struct tail *t, const struct options *o)
 	st->messages = read_globs(o, OPT_MESSAGE, st->message);
 	st->relations = o->value[OPT_RELATIONS] != NULL;
 	if (consumer != NULL && strlen(consumer) > START_MAX_STRING)
-		return err_set(&t->err, ERR_USAGE, "--consumer is too long");
+		return err_set(&t->call.err, ERR_USAGE,
+		    "--consumer is too long");
 	if (consumer != NULL)
 		strcpy(st->consumer, consumer);
 	if (after != NULL && lsn_parse(after, &st->after_lsn) == -1)
-		return err_set(&t->err, ERR_USAGE,
+		return err_set(&t->call.err, ERR_USAGE,
 		    "--after-lsn must be a "
 		    "position such as 16/B374D848, not \"%.100s\"",
 		    after);
@@ -342,7 +251,7 @@ read_options(struct tail *t, const struct options *o)
 	t->quiet = o->value[OPT_QUIET] != NULL;
 	t->pretty = strcmp(format, "pretty") == 0;
 	if (!t->pretty && strcmp(format, "json") != 0)
-		return err_set(&t->err, ERR_USAGE,
+		return err_set(&t->call.err, ERR_USAGE,
 		    "--format must be json or "
 		    "pretty, not \"%.100s\"",
 		    format);
@@ -350,10 +259,11 @@ read_options(struct tail *t, const struct options *o)
 		return -1;
 	if (o->value[OPT_COUNT] == NULL)
 		return 0;
-	if (options_number(o, OPT_COUNT, UINT64_MAX, &t->limit, &t->err) == -1)
+	if (options_number(o, OPT_COUNT, UINT64_MAX, &t->limit, &t->call.err) ==
+	    -1)
 		return -1;
 	return t->limit > 0 ? 0
-			    : err_set(&t->err, ERR_USAGE,
+			    : err_set(&t->call.err, ERR_USAGE,
 				  "--count must be at "
 				  "least 1");
 }
@@ -372,19 +282,17 @@ static int
 run(struct tail *t, const char *address)
 {
 	catch_signals();
-	if (connect_to(t, address) == -1)
+	if (call_begin(&t->call, address, "127.0.0.1", "50051",
+		CONNECT_TIMEOUT_MS,
+		t->subscribe ? SERVICE "Subscribe" : SERVICE "Session",
+		&handler, t) == -1)
 		return -1;
-	t->err.kind = ERR_NONE;
-	if ((t->h2 = h2_new_client()) == NULL ||
-	    (t->stream = h2_call(t->h2, address,
-		 t->subscribe ? SERVICE "Subscribe" : SERVICE "Session",
-		 &handler, t)) == NULL)
-		return err_set(&t->err, ERR_NOMEM, "out of memory");
 	serve(t);
-	finish(t);
+	if (t->call.err.kind == ERR_NONE)
+		call_give_up(&t->call, FINISH_TIMEOUT_MS);
 	if (t->quiet)
 		print_summary(t);
-	return t->err.kind == ERR_NONE ? 0 : -1;
+	return t->call.err.kind == ERR_NONE ? 0 : -1;
 }
 
 int
@@ -394,18 +302,15 @@ cmd_tail(const struct options *o)
 	int rc;
 
 	memset(&t, 0, sizeof(t));
-	conn_init(&t.conn, READ_SIZE * 4, READ_SIZE * 4);
+	call_init(&t.call);
 	buf_init(&t.text, MAX_EVENT * 2);
 	buf_init(&t.hold, MAX_EVENT);
 	rc = read_options(&t, o);
 	if (rc == 0)
 		rc = run(&t, o->value[OPT_ADDRESS]);
-	if (t.h2 != NULL) {
-		interrupted = 1; /* what closes now was meant to */
-		h2_del(t.h2);
-	}
-	conn_close(&t.conn);
+	interrupted = 1; /* what closes now was meant to */
+	call_free(&t.call);
 	buf_free(&t.text);
 	buf_free(&t.hold);
-	return rc == 0 ? EXIT_DONE : cmd_fail(&t.err);
+	return rc == 0 ? EXIT_DONE : cmd_fail(&t.call.err);
 }

@@ -94,6 +94,10 @@ read_data(nghttp2_session *ng, int32_t id, uint8_t *to, size_t cap,
 	size_t n;
 
 	(void)arg;
+	if (s->finished && !s->mid_message) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		return 0;
+	}
 	if (!s->ending || s->mid_message) {
 		n = s->handler->pull(s, to, cap);
 		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
@@ -555,6 +559,13 @@ h2_consumer(const struct h2_stream *s)
 }
 
 void
+h2_finish(struct h2_stream *s)
+{
+	s->finished = true;
+	h2_wake(s);
+}
+
+void
 h2_cancel(struct h2_stream *s)
 {
 	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
@@ -568,7 +579,7 @@ h2_call(struct h2 *h, const char *authority, const char *path,
 	nghttp2_nv headers[] = { nv(":method", "POST"), nv(":scheme", "http"),
 		nv(":path", path), nv(":authority", authority),
 		nv("te", "trailers"), nv("content-type", "application/grpc"),
-		nv("user-agent", "walstream-tail") };
+		nv("user-agent", "walstream/" VERSION) };
 	struct h2_stream *s = stream_new(h);
 	nghttp2_data_provider data = { { .ptr = s }, read_data };
 

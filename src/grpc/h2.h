@@ -32,6 +32,7 @@ struct h2_stream {
 	bool ending;      /* trailers follow at the next message boundary */
 	bool mid_message; /* set by pull: its last byte is not a boundary */
 	bool responded;   /* server: response headers are submitted */
+	bool finished;    /* client: END_STREAM follows, see h2_finish */
 	const struct h2_handler *handler;
 	struct frame in;
 	struct request *request; /* server: until the headers are complete */
@@ -105,6 +106,8 @@ const char *h2_consumer(const struct h2_stream *s);
 /* Tells the peer that no new stream will be accepted. */
 void h2_goaway(struct h2 *h);
 
+/* Client: pull has given its last message: half-closes. */
+void h2_finish(struct h2_stream *s);
 /* Client: gives a call up. What pull still has is not asked for. */
 void h2_cancel(struct h2_stream *s);
 

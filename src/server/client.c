@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "event/proto_health.h"
+#include "server/health.h"
 
 #define READ_SIZE 16384
 #define WRITE_SIZE ((size_t)64 * 1024)
@@ -13,6 +15,7 @@
 static const struct h2_method methods[] = {
 	{ "/plugin.PluginService/Session", &session_handler },
 	{ "/plugin.PluginService/Subscribe", &subscribe_handler },
+	{ HEALTH_CHECK, &health_check_handler },
 	{ NULL, NULL },
 };
 

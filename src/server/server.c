@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
+#include "net/notify.h"
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/probe.h"
@@ -43,6 +44,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct notify notify;
 	struct client *clients;
 	size_t client_count;
 	int listener;
@@ -120,6 +122,7 @@ server_init(struct server *sv, const struct server_config *config,
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
 	sv->listener = -1;
+	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
 	consumers_init(&sv->consumers, &sv->quorum);
@@ -160,6 +163,7 @@ server_free(struct server *sv)
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
 	free(sv->polls);
+	notify_free(&sv->notify);
 	if (sv->listener != -1)
 		close(sv->listener);
 }
@@ -197,6 +201,8 @@ prepare(struct server *sv, int64_t now)
 	}
 	if (sv->sessions.next_at < until)
 		until = sv->sessions.next_at;
+	if (notify_deadline(&sv->notify) < until)
+		until = notify_deadline(&sv->notify);
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
 		until = sv->phase_at;
 	return until;
@@ -314,6 +320,7 @@ static void
 begin_drain(struct server *sv, int64_t now)
 {
 	log_info("server.stopping", "shutting down");
+	notify_send(&sv->notify, "STOPPING=1");
 	/* Who comes now is refused, and tries elsewhere or again. */
 	close(sv->listener);
 	sv->listener = -1;
@@ -352,6 +359,23 @@ stopped(struct server *sv, int64_t now)
 	return sv->wr.state == WR_CLOSED;
 }
 
+/* To the service manager, if there is one. */
+static void
+tell(struct server *sv, int64_t now)
+{
+	unsigned n = sv->sessions.attached;
+
+	notify_alive(&sv->notify, now);
+	if (sv->phase != RUNNING)
+		notify_status(&sv->notify, "STATUS=Shutting down");
+	else if (!walreceiver_able(&sv->wr))
+		notify_status(&sv->notify, "STATUS=Waiting: %s",
+		    sv->wr.last.text);
+	else if (sv->serving)
+		notify_status(&sv->notify, "STATUS=Listening on %s, %u %s",
+		    sv->bound.text, n, n == 1 ? "stream" : "streams");
+}
+
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
@@ -377,6 +401,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->bound.text);
+		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
 	write_clients(sv);
@@ -385,6 +410,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
+	tell(sv, now);
 	return 0;
 }
 

@@ -241,17 +241,22 @@ row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 }
 
 static int
+slot_vanished(const struct walreceiver *wr, struct err *err)
+{
+	return err_set(err, ERR_LOST,
+	    "slot \"%s\" has vanished: changes since " LSN_FMT " may be lost. "
+	    "It is not made anew by itself: restart walstream to do so",
+	    wr->config->slot, LSN_ARG(wr->quorum->confirmed));
+}
+
+static int
 done_slot(struct walreceiver *wr, struct err *err)
 {
 	int next = wr->state == WR_RECHECK ? WR_TYPES : WR_READY;
 	struct quorum *q = wr->quorum;
 
 	if (!wr->found && wr->was_ready && !wr->config->temporary)
-		return err_set(err, ERR_LOST,
-		    "slot \"%s\" has vanished: "
-		    "changes since " LSN_FMT " may be lost. It is not made "
-		    "anew by itself: restart walstream to do so",
-		    wr->config->slot, LSN_ARG(q->confirmed));
+		return slot_vanished(wr, err);
 	if (!wr->found && !wr->config->temporary && !wr->config->create_slot)
 		return err_set(err, ERR_CONFIG,
 		    "slot \"%s\" does not exist; "
@@ -383,6 +388,38 @@ done_advance(struct walreceiver *wr, struct err *err)
 	return WR_READY;
 }
 
+/*
+ * Nobody is attached: is the slot still there, and whose is it? Another
+ * walstream's clients read it while this one stands by.
+ */
+static int
+row_watch(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	bool was = wr->busy;
+	char pid[16];
+
+	if (check_slot(wr, row, err) == -1)
+		return -1;
+	wire_row_text(row, 5, pid, sizeof(pid));
+	wr->found = true;
+	wr->busy = *pid != '\0';
+	if (wr->busy && !was)
+		log_info("slot.busy", "slot \"%s\" is in use by PID %s",
+		    wr->config->slot, pid);
+	else if (was && !wr->busy)
+		log_info("slot.free", "slot \"%s\" is free", wr->config->slot);
+	if (wr->busy)
+		err_set(&wr->last, ERR_IO, "slot \"%s\" is in use by PID %s",
+		    wr->config->slot, pid);
+	return 0;
+}
+
+static int
+done_watch(struct walreceiver *wr, struct err *err)
+{
+	return wr->found ? WR_READY : slot_vanished(wr, err);
+}
+
 const struct walquery walquery[WR_STATES] = {
 	[WR_IDENTIFY] = { ask_identify, row_identify, done_identify },
 	[WR_SETTINGS] = { ask_settings, row_settings, done_settings },
@@ -399,4 +436,5 @@ const struct walquery walquery[WR_STATES] = {
 	[WR_STOPPING] = { NULL, NULL, done_copy },
 	[WR_DROP] = { ask_drop, NULL, done_drop },
 	[WR_ADVANCE] = { ask_advance, NULL, done_advance },
+	[WR_WATCH] = { ask_slot, row_watch, done_watch },
 };

@@ -23,7 +23,11 @@
 #define STOP_TIMEOUT SECONDS(5)
 #define QUERY_TIMEOUT SECONDS(60)
 #define CLOSE_TIMEOUT SECONDS(1)
+/* While nobody is attached: a temporary slot is moved on so that it holds no
+ * WAL back, a permanent one is looked at. */
 #define ADVANCE_INTERVAL SECONDS(240)
+#define WATCH_INTERVAL SECONDS(5)
+#define WATCH_BUSY SECONDS(1)
 #define READ_SIZE ((size_t)128 * 1024)
 #define SQL_MAX ((size_t)64 * 1024)
 
@@ -83,6 +87,15 @@ walreceiver_streaming(const struct walreceiver *wr)
 	return wr->state == WR_STREAMING;
 }
 
+bool
+walreceiver_able(const struct walreceiver *wr)
+{
+	if (wr->busy)
+		return false;
+	return wr->last.kind == ERR_NONE || wr->state == WR_READY ||
+	    wr->state == WR_ADVANCE || wr->state == WR_WATCH;
+}
+
 /* May input be taken? Only what becomes events needs room. */
 static bool
 may_read(struct walreceiver *wr)
@@ -122,9 +135,7 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_CONNECTING:
 		return wr->pg.deadline_at;
 	case WR_READY:
-		return wr->wanted           ? now
-		    : wr->config->temporary ? wr->advance_at
-					    : INT64_MAX;
+		return wr->wanted ? now : wr->idle_at;
 	case WR_STREAMING:
 		if (!wr->wanted || wr->rewind || wr->closing)
 			return now;
@@ -215,7 +226,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	classify(wr, err);
 	if (made_progress(wr, now) && !is_lasting(err))
 		wr->backoff_us = BACKOFF_MIN;
-	if (strcmp(err->sqlstate, "55006") == 0 && wr->backoff_us > BUSY_MAX)
+	wr->busy = strcmp(err->sqlstate, "55006") == 0;
+	if (wr->busy && wr->backoff_us > BUSY_MAX)
 		wr->backoff_us = BUSY_MAX;
 	wait = jitter(wr->backoff_us);
 	wr->last = *err;
@@ -275,6 +287,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->received = lsn;
 	wr->nagged_at = 0;
 	wr->last.kind = ERR_NONE;
+	wr->busy = false;
 	log_info("replication.started",
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
@@ -451,6 +464,14 @@ stop_streaming(struct walreceiver *wr, int64_t now)
 	set_state(wr, WR_STOPPING);
 }
 
+static int64_t
+idle_interval(const struct walreceiver *wr)
+{
+	if (wr->config->temporary)
+		return ADVANCE_INTERVAL;
+	return wr->busy ? WATCH_BUSY : WATCH_INTERVAL;
+}
+
 /* READY: nothing is under way; what is to be done? */
 static void
 on_ready(struct walreceiver *wr, int64_t now)
@@ -462,15 +483,15 @@ on_ready(struct walreceiver *wr, int64_t now)
 		    wr->version, wr->system_identifier, wr->config->slot,
 		    LSN_ARG(wr->quorum->confirmed));
 	wr->was_ready = true;
-	if (wr->advance_at == 0)
-		wr->advance_at = now + ADVANCE_INTERVAL;
-	if (wr->wanted) {
-		wr->advance_at = 0;
+	if (wr->idle_at == 0)
+		wr->idle_at = now + idle_interval(wr);
+	if (!wr->wanted && now < wr->idle_at)
+		return;
+	wr->idle_at = 0;
+	if (wr->wanted)
 		set_state(wr, WR_LOCATE);
-	} else if (wr->config->temporary && now >= wr->advance_at) {
-		wr->advance_at = 0;
-		set_state(wr, WR_ADVANCE);
-	}
+	else
+		set_state(wr, wr->config->temporary ? WR_ADVANCE : WR_WATCH);
 }
 
 static int

@@ -22,6 +22,7 @@
  *	    |		    	 LOCATE -> RECHECK -> TYPES <------+
  *	    |					    v
  *	    +-- DROP (temporary) <- STOPPING <- STREAMING
+ *	    |					(READY <-> ADVANCE or WATCH)
  *	    +-- any failure, after a while
  *
  * A connection serves one COPY only (see walquery.c), so every rewind, and
@@ -44,6 +45,7 @@
 	X(WR_STOPPING, "stopping replication")           \
 	X(WR_DROP, "dropping the slot")                  \
 	X(WR_ADVANCE, "advancing the slot")              \
+	X(WR_WATCH, "looking after the slot")            \
 	X(WR_CLOSED, "closed")
 
 enum walreceiver_state {
@@ -84,7 +86,7 @@ struct walreceiver {
 	int64_t retry_at;   /* OFFLINE: when to try again */
 	int64_t backoff_us; /* the next wait */
 	int64_t stop_at;    /* STOPPING: give up and disconnect */
-	int64_t advance_at; /* READY, temporary slot: move it on */
+	int64_t idle_at;    /* READY: look after the slot that nobody reads */
 
 	char system_identifier[32]; /* of the first connect, for ever */
 	uint32_t timeline;
@@ -102,6 +104,7 @@ struct walreceiver {
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 	lsn_t nagged_lsn;  /* to have this confirmed */
 
+	bool busy;         /* the slot is another session's */
 	bool found;        /* the query of this state returned a row */
 	char missing[256]; /* a publication that is not there; "" */
 	/* What the slot's row or the last IDENTIFY_SYSTEM said: */
@@ -144,6 +147,9 @@ void walreceiver_report(struct walreceiver *wr, int64_t now);
 void walreceiver_close(struct walreceiver *wr, int64_t now);
 
 bool walreceiver_streaming(const struct walreceiver *wr);
+/* Would a stream that is opened now be served? Not while wr->last says why
+ * not, unless the connection has been made again since, and the slot is free. */
+bool walreceiver_able(const struct walreceiver *wr);
 /* Streaming, but nothing is being read, so nothing is heard either. */
 bool walreceiver_held_up(struct walreceiver *wr);
 /* The server is shutting down while that is so: disconnects. */

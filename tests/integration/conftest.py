@@ -35,12 +35,14 @@ def stubs(tmp_path_factory):
     well_known = grpc_tools.__path__[0] + "/_proto"
     status = protoc.main([
         "protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={out}",
-        f"--grpc_python_out={out}", "plugin.proto"])
+        f"--grpc_python_out={out}", "plugin.proto", "health.proto"])
     assert status == 0, "protoc failed"
     sys.path.insert(0, str(out))
     return types.SimpleNamespace(
         pb2=importlib.import_module("plugin_pb2"),
-        pb2_grpc=importlib.import_module("plugin_pb2_grpc"))
+        pb2_grpc=importlib.import_module("plugin_pb2_grpc"),
+        health=importlib.import_module("health_pb2"),
+        health_grpc=importlib.import_module("health_pb2_grpc"))
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +63,15 @@ def db(pg, request):
     database = Database(pg, f"d{next(numbers)}_{title.strip('_')}")
     yield database
     database.drop()
+
+
+@pytest.fixture
+def role(db):
+    """A role that may replicate, and can be locked out."""
+    name = db.name + "_r"
+    db.sql(f"CREATE ROLE {name} LOGIN REPLICATION")
+    yield name
+    db.sql(f"DROP ROLE {name}")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One test's database, its publication `pub`, its slots and what they say."""
 
+import contextlib
 import struct
 
 import psycopg
@@ -131,6 +132,18 @@ class Database:
         pid = self.wait_walsender()
         self.sql("SELECT pg_terminate_backend(%s)", (pid,))
         return pid
+
+    @contextlib.contextmanager
+    def locked_out(self, role):
+        """Cuts walstream, connected as role, off; lets it in again at the
+        end."""
+        self.sql(f"ALTER ROLE {role} NOLOGIN")
+        try:
+            self.terminate_walsender()
+            self.wait_inactive()
+            yield
+        finally:
+            self.sql(f"ALTER ROLE {role} LOGIN")
 
     def wait_stalled(self):
         """Waits until the walsender has more to send than is taken."""

@@ -1,6 +1,5 @@
 """Slots that are made, missing, lost, moved or replaced."""
 
-import contextlib
 import os
 import re
 
@@ -31,27 +30,6 @@ def drop_slot(db):
 def move_slot(db):
     db.sql("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())",
            (db.slot,))
-
-
-@pytest.fixture
-def role(db):
-    """A role that may replicate, and can be locked out."""
-    name = db.name + "_r"
-    db.sql(f"CREATE ROLE {name} LOGIN REPLICATION")
-    yield name
-    db.sql(f"DROP ROLE {name}")
-
-
-@contextlib.contextmanager
-def locked_out(db, role):
-    """Cuts walstream, connected as role, off; lets it in again at the end."""
-    db.sql(f"ALTER ROLE {role} NOLOGIN")
-    try:
-        db.terminate_walsender()
-        db.wait_inactive()
-        yield
-    finally:
-        db.sql(f"ALTER ROLE {role} LOGIN")
 
 
 # Making slots
@@ -117,7 +95,7 @@ def test_dropped(db, role, server, subscribe):
     stream = subscribe(walstream)
     db.fill(1, 3)
     stream.transactions(1)
-    with locked_out(db, role):
+    with db.locked_out(role):
         drop_slot(db)
     assert stream.ended() == grpc.StatusCode.DATA_LOSS
     assert db.slot in stream.details
@@ -151,7 +129,7 @@ def test_made_again_by_somebody(db, role, server, subscribe):
     stream = subscribe(walstream)
     db.fill(1, 3)
     stream.transactions(1)
-    with locked_out(db, role):
+    with db.locked_out(role):
         drop_slot(db)
         db.fill(4, 6)
         make_slot(db)
@@ -169,7 +147,7 @@ def test_moved(db, role, server, subscribe):
     db.fill(1, 3)
     stream.transactions(1)
     was = db.confirmed()
-    with locked_out(db, role):
+    with db.locked_out(role):
         db.fill(4, 6)
         move_slot(db)
         now = db.confirmed()

@@ -303,6 +303,47 @@ test_long_status_message(void **state)
 	assert_int_equal(strspn(caller.message, "%"), strlen(caller.message));
 }
 
+/* The client's end of the request; what the server sends still arrives. */
+static void
+test_finish(void **state)
+{
+	(void)state;
+	at_open = echo;
+	call(&caller, CALL);
+	side_send(&caller, "one", 3);
+	pump();
+	assert_int_equal(served[0].half_closed, 0);
+	h2_finish(caller.stream);
+	pump();
+	assert_int_equal(served[0].half_closed, 1);
+	side_send(&served[0], "two", 3);
+	pump();
+	assert_got(&caller, "one\ntwo\n");
+	h2_end(served[0].stream, GRPC_OK, "%s", "");
+	pump();
+	assert_ended(&caller, GRPC_OK, "");
+}
+
+/* It may be said before the last message is out, in pieces. */
+static void
+test_finish_in_mid_message(void **state)
+{
+	(void)state;
+	at_open = echo;
+	call(&caller, CALL);
+	caller.piece = 2;
+	side_send(&caller, "a whole message", 15);
+	while (caller.left == 0)
+		assert_true(move(client, server, 1));
+	h2_finish(caller.stream);
+	pump();
+	assert_got(&served[0], "a whole message\n");
+	assert_int_equal(served[0].half_closed, 1);
+	h2_end(served[0].stream, GRPC_OK, "%s", "");
+	pump();
+	assert_ended(&caller, GRPC_OK, "");
+}
+
 /* Breaking off */
 
 static void
@@ -563,6 +604,8 @@ main(void)
 		TEST(test_status_message_with_blanks),
 		TEST(test_every_code),
 		TEST(test_long_status_message),
+		TEST(test_finish),
+		TEST(test_finish_in_mid_message),
 		TEST(test_cancel),
 		TEST(test_cancel_at_once),
 		TEST(test_reset),

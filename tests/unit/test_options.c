@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	{ "create", "USAGE-OF-CREATE", "Summary of create.", NULL },
 	{ "delete", "USAGE-OF-DELETE", "Summary of delete.", NULL },
 	{ "tail", "USAGE-OF-TAIL", "Summary of tail.", NULL },
+	{ "health", "USAGE-OF-HEALTH", "Summary of health.", NULL },
+	{ "completion", "USAGE-OF-COMPLETION", "Summary of completion.", NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -466,6 +468,8 @@ static const struct {
 	    "--address --count --ack --quiet --format --table "
 	    "--operation --consumer --after-lsn --observer --exact "
 	    "--batch --relations --message" },
+	{ "health", "--address --timeout" },
+	{ "completion", "--shell" },
 };
 static const char globals[] = "--connection --log-level --help --version";
 
@@ -478,7 +482,7 @@ help(const char *line)
 	FILE *to = open_memstream(&text, &len);
 
 	parse_good(line);
-	options_help(&o, commands, to);
+	options_help(&o, to);
 	fclose(to);
 	return text;
 }

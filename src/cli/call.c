@@ -1,0 +1,142 @@
+#include "cli/call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define READ_SIZE ((size_t)64 * 1024)
+
+void
+call_init(struct call *c)
+{
+	memset(c, 0, sizeof(*c));
+	conn_init(&c->conn, READ_SIZE * 4, READ_SIZE * 4);
+}
+
+void
+call_free(struct call *c)
+{
+	if (c->h2 != NULL)
+		h2_del(c->h2);
+	conn_close(&c->conn);
+}
+
+static int
+connect_one(struct call *c, const struct addr *a, int timeout_ms)
+{
+	if (conn_connect(&c->conn, a, &c->err) == -1)
+		return -1;
+	if (conn_wait(&c->conn, POLLOUT, timeout_ms) <= 0)
+		err_set(&c->err, ERR_IO, "cannot connect: timed out");
+	else if (conn_connected(&c->conn, &c->err) == 0)
+		return 0;
+	err_prefix(&c->err, "%s", a->text);
+	conn_close(&c->conn);
+	return -1;
+}
+
+static int
+connect_to(struct call *c, const char *address, const char *default_host,
+    const char *default_port, int timeout_ms)
+{
+	char host[256], port[8];
+	struct addr list[ADDR_MAX];
+	int n;
+
+	snprintf(host, sizeof(host), "%s", default_host);
+	snprintf(port, sizeof(port), "%s", default_port);
+	if (addr_split(address, host, sizeof(host), port, sizeof(port)) == -1)
+		return err_set(&c->err, ERR_USAGE,
+		    "\"%.200s\" is not an address: HOST:PORT is expected",
+		    address);
+	if ((n = addr_resolve(list, host, port, false, &c->err)) == -1)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		if (connect_one(c, &list[i], timeout_ms) == 0) {
+			c->err.kind = ERR_NONE;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int
+call_begin(struct call *c, const char *address, const char *host,
+    const char *port, int timeout_ms, const char *path,
+    const struct h2_handler *handler, void *user)
+{
+	if (connect_to(c, address, host, port, timeout_ms) == -1)
+		return -1;
+	if ((c->h2 = h2_new_client()) == NULL ||
+	    (c->stream = h2_call(c->h2, *address != '\0' ? address : host, path,
+		 handler, user)) == NULL)
+		return err_set(&c->err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+int
+call_send(struct call *c)
+{
+	if (h2_output(c->h2, &c->conn.out, READ_SIZE, &c->err) == -1)
+		return -1;
+	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? -1 : 0;
+}
+
+int
+call_wait(struct call *c, int timeout_ms)
+{
+	short events = buf_unread(&c->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
+	int revents = conn_wait(&c->conn, events, timeout_ms);
+
+	if (revents <= 0 || (revents & ~POLLOUT) == 0)
+		return 0;
+	switch (conn_read(&c->conn, READ_SIZE, &c->err)) {
+	case CONN_AGAIN:
+		return 0;
+	case CONN_EOF:
+		/* Over with a call under way: what it said made no sense. */
+		return err_set(&c->err, ERR_IO,
+		    h2_over(c->h2)
+			? "the server does not speak HTTP/2, as gRPC does"
+			: "the server closed the connection");
+	case CONN_ERROR:
+		return -1;
+	case CONN_OK:
+		break;
+	}
+	if (h2_input(c->h2, buf_head(&c->conn.in), buf_unread(&c->conn.in),
+		&c->err) == -1)
+		return -1;
+	buf_reset(&c->conn.in);
+	return c->err.kind == ERR_NONE ? 0 : -1;
+}
+
+/*
+ * A socket that is closed with input unread is reset, and takes with it what
+ * the server has not read. So: everything out, FIN, and read until the server
+ * has closed as well.
+ */
+void
+call_give_up(struct call *c, int timeout_ms)
+{
+	int64_t until = clock_mono_us() + MS(timeout_ms);
+	struct err late;
+
+	if (c->stream == NULL)
+		return;
+	while (call_send(c) == 0 && buf_unread(&c->conn.out) > 0 &&
+	    clock_mono_us() < until)
+		conn_wait(&c->conn, POLLOUT, 100);
+	h2_cancel(c->stream);
+	if (call_send(c) == -1)
+		return;
+	conn_finish(&c->conn);
+	while (clock_mono_us() < until) {
+		if (conn_wait(&c->conn, POLLIN, 100) <= 0)
+			continue;
+		if (conn_read(&c->conn, READ_SIZE, &late) != CONN_OK)
+			return;
+		buf_reset(&c->conn.in);
+	}
+}

@@ -1,0 +1,38 @@
+#ifndef CLI_CALL_H
+#define CLI_CALL_H
+
+#include "base/err.h"
+#include "grpc/h2.h"
+#include "net/conn.h"
+
+/*
+ * One call to a walstream server on a connection of its own, for commands:
+ * they serve it alone and may wait.
+ */
+struct call {
+	struct conn conn;
+	struct h2 *h2;
+	struct h2_stream *stream; /* the handler's closed sets it to NULL */
+	struct err err;           /* what went wrong; ERR_NONE: nothing */
+};
+
+void call_init(struct call *c);
+/* Runs the handler's closed if the call is not over. */
+void call_free(struct call *c);
+
+/* Connects to address (HOST:PORT; what it leaves out is host and port) within
+ * timeout_ms and starts the call. Returns 0, or -1 with c->err. */
+int call_begin(struct call *c, const char *address, const char *host,
+    const char *port, int timeout_ms, const char *path,
+    const struct h2_handler *handler, void *user);
+
+/* Sends what there is to send. Returns 0, or -1 with c->err. */
+int call_send(struct call *c);
+/* Waits up to timeout_ms (-1: for ever) for the server, and gives what came to
+ * the handler. Returns 0, also when nothing came or a signal did, or -1 with
+ * c->err. */
+int call_wait(struct call *c, int timeout_ms);
+/* Gives the call up so that all that was sent before arrives. */
+void call_give_up(struct call *c, int timeout_ms);
+
+#endif
