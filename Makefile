@@ -69,9 +69,26 @@ $(OUT)/unit/%: tests/unit/%.c $(PARTS)
 
 -include $(OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d)
 
-install: $(OUT)/walstream
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(OUT)/walstream $(DESTDIR)$(PREFIX)/bin/walstream
+TO = $(DESTDIR)$(PREFIX)
+install: $(OUT)/walstream $(OUT)/completion.bash $(OUT)/completion.zsh
+	install -D -m 755 $(OUT)/walstream $(TO)/bin/walstream
+	install -D -m 644 -t $(TO)/share/man/man1 man/walstream.1
+	install -D -m 644 -t $(TO)/share/man/man7 man/walstream-protocol.7
+	install -D -m 644 $(OUT)/completion.bash \
+		$(TO)/share/bash-completion/completions/walstream
+	install -D -m 644 $(OUT)/completion.zsh \
+		$(TO)/share/zsh/site-functions/_walstream
+	install -d $(TO)/lib/systemd/system
+	sed 's,@BINDIR@,$(PREFIX)/bin,' src/walstream@.service.in \
+		>$(TO)/lib/systemd/system/walstream@.service
+
+$(OUT)/completion.%: $(OUT)/walstream
+	$< completion $* >$@
+
+# One file that needs nothing: build/static-$(ARCH)/walstream.
+static:
+	@tests/tools/deps static
+	@vendor/build $(ARCH)
 
 # The two commands that do everything on a fresh machine.
 demo:

@@ -76,12 +76,12 @@ def unprivileged():
 class PgServer:
     """Superuser postgres, trusted, over TCP on 127.0.0.1 and a Unix socket."""
 
-    def __init__(self, hba="", **settings):
+    def __init__(self, hba="", port=None, **settings):
         self.bindir = find_bindir()
         self.dir = tempfile.mkdtemp(prefix="walstream-pg-")
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "log")
-        self.port = free_port()
+        self.port = port or free_port()
         self.generation = 0
         self._as = unprivileged()
         self._env = {"PATH": os.environ.get("PATH", ""), "HOME": self.dir,
