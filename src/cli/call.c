@@ -80,6 +80,10 @@ call_send(struct call *c)
 {
 	if (h2_output(c->h2, &c->conn.out, READ_SIZE, &c->err) == -1)
 		return -1;
+	/* Over with a call under way: what the server said made no sense. */
+	if (h2_over(c->h2) && c->stream != NULL)
+		return err_set(&c->err, ERR_PROTO,
+		    "the server does not speak HTTP/2, as gRPC does");
 	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? -1 : 0;
 }
 
@@ -95,11 +99,8 @@ call_wait(struct call *c, int timeout_ms)
 	case CONN_AGAIN:
 		return 0;
 	case CONN_EOF:
-		/* Over with a call under way: what it said made no sense. */
 		return err_set(&c->err, ERR_IO,
-		    h2_over(c->h2)
-			? "the server does not speak HTTP/2, as gRPC does"
-			: "the server closed the connection");
+		    "the server closed the connection");
 	case CONN_ERROR:
 		return -1;
 	case CONN_OK:
