@@ -8,7 +8,8 @@
 #define MAX_REQUEST 1024
 #define MAX_ANSWER 512
 
-/* One unary call: a request, END_STREAM, an answer, OK. */
+/* One unary call: a request, END_STREAM, an answer, OK. Another number of
+ * requests is UNIMPLEMENTED (grpc/doc/statuscodes.md). */
 struct check {
 	const struct session_list *list;
 	bool asked;
@@ -37,7 +38,8 @@ check_message(struct h2_stream *s, const uint8_t *p, size_t n)
 	struct err err;
 
 	if (c->asked)
-		h2_end(s, GRPC_INTERNAL, "more than one request message");
+		h2_end(s, GRPC_UNIMPLEMENTED,
+		    "more than one request message");
 	else if (proto_get_health_request(p, n, c->service, &err) == -1)
 		h2_end(s, GRPC_INTERNAL, "%s", err.text);
 	c->asked = true;
@@ -58,7 +60,7 @@ check_answer(struct h2_stream *s)
 	struct buf msg;
 
 	if (!c->asked) {
-		h2_end(s, GRPC_INTERNAL, "no request message");
+		h2_end(s, GRPC_UNIMPLEMENTED, "no request message");
 		return;
 	}
 	if (*c->service != '\0' &&

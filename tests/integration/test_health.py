@@ -122,8 +122,8 @@ def test_draining(db, server, client, check):
 
 
 @pytest.mark.parametrize("requests, code", [
-    ([], grpc.StatusCode.INTERNAL),
-    ([b"", b""], grpc.StatusCode.INTERNAL),
+    ([], grpc.StatusCode.UNIMPLEMENTED),
+    ([b"", b""], grpc.StatusCode.UNIMPLEMENTED),
     ([b"\x0a\x05x"], grpc.StatusCode.INTERNAL),
 ], ids=["none", "two", "malformed"])
 def test_bad_requests(server, requests, code):
