@@ -38,8 +38,7 @@ check_message(struct h2_stream *s, const uint8_t *p, size_t n)
 	struct err err;
 
 	if (c->asked)
-		h2_end(s, GRPC_UNIMPLEMENTED,
-		    "more than one request message");
+		h2_end(s, GRPC_UNIMPLEMENTED, "more than one request message");
 	else if (proto_get_health_request(p, n, c->service, &err) == -1)
 		h2_end(s, GRPC_INTERNAL, "%s", err.text);
 	c->asked = true;
