@@ -8,12 +8,18 @@ from waiting import SCALE
 
 
 @pytest.fixture
-def manager(tmp_path):
-    """A service manager's socket."""
+def manager():
+    """A service manager's socket, in the abstract namespace, which is the
+    same in any chroot; environment() is what it gives to a service."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify"))
+        sock.bind("")
         sock.settimeout(20 * SCALE)
         yield sock
+
+
+def environment(manager, **more):
+    name = manager.getsockname().decode().replace("\0", "@", 1)
+    return {"NOTIFY_SOCKET": name, **more}
 
 
 def told(manager, prefix):
@@ -26,7 +32,7 @@ def told(manager, prefix):
 
 def test_life(db, server, client, manager):
     """READY when it listens, STATUS as streams come, STOPPING at the end."""
-    walstream = server(env={"NOTIFY_SOCKET": manager.getsockname()})
+    walstream = server(env=environment(manager))
     assert told(manager, "READY=1") == "READY=1"
     assert told(manager, "STATUS=").endswith(
         f"{walstream.address}, 0 streams")
@@ -42,7 +48,7 @@ def test_standby(db, server, client, manager):
     first = server()
     client(first)
     holder = db.wait_walsender()
-    server(shared=True, env={"NOTIFY_SOCKET": manager.getsockname()})
+    server(shared=True, env=environment(manager))
     assert f"PID {holder}" in told(manager, "STATUS=Waiting")
     first.stop()
     assert told(manager, "STATUS=Listening")
@@ -50,7 +56,7 @@ def test_standby(db, server, client, manager):
 
 def test_watchdog(db, server, manager):
     """WATCHDOG=1 comes twice in the time that is allowed, also when idle."""
-    server(env={"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"})
+    server(env=environment(manager, WATCHDOG_USEC="400000"))
     assert told(manager, "READY=1")
     for _ in range(5):
         assert told(manager, "WATCHDOG=1") == "WATCHDOG=1"
