@@ -87,7 +87,7 @@ $(OUT)/completion.%: $(OUT)/walstream
 
 # One file that needs nothing: build/static-$(ARCH)/walstream.
 static:
-	@tests/tools/deps static
+	@tests/tools/deps static $(ARCH)
 	@vendor/build $(ARCH)
 
 # The two commands that do everything on a fresh machine.

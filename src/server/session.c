@@ -286,12 +286,18 @@ const struct h2_handler subscribe_handler = {
 	.closed = session_closed,
 };
 
-/* Up to where the client says it has everything; 0 when it does not say. */
+/*
+ * Up to where the client says it has everything; 0 when it does not say. What
+ * its name acknowledged counts, too, but not against an exact client's own
+ * word: it may have been set back to an older state.
+ */
 static lsn_t
 asked_lsn(const struct session *s)
 {
 	lsn_t remembered = s->consumer != NULL ? s->consumer->position : 0;
 
+	if (s->start.exact && s->start.after_lsn != 0)
+		return s->start.after_lsn;
 	return lsn_max(s->start.after_lsn, remembered);
 }
 

@@ -87,6 +87,25 @@ def test_below_confirmed(db, server, subscribe):
         assert late.transactions(1) == found[2:]
 
 
+def test_exact_older_than_its_name_remembers(db, server, subscribe):
+    """An exact client that was set back says so by after_lsn: its name's
+    newer position must not make it skip what is in between."""
+    walstream = server()
+    stream, found = three(db, subscribe, walstream)
+    del stream  # attached, and acknowledges nothing: confirmed stays
+    first = subscribe(walstream, consumer="copy", exact=True,
+                      progress_interval_ms=20)
+    first.ack(first.transactions(3)[2].commit.pg_lsn)
+    until(lambda: first.messages[-1].op == "progress", 10,
+          "progress, which comes when all is acknowledged")
+    first.close()
+    walstream.wait_log("session.closed")
+    after = found[0].commit.end_lsn
+    again = subscribe(walstream, consumer="copy", exact=True, after_lsn=after)
+    started_at(again, after)
+    assert again.transactions(2) == found[1:]
+
+
 def test_exact_below_confirmed(db, server, subscribe):
     """With exact that is OUT_OF_RANGE, naming the oldest position."""
     walstream = server()
