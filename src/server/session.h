@@ -52,6 +52,7 @@ struct session {
 	int64_t progress_at; /* the next progress is due */
 	int64_t moved_at;    /* something was taken */
 	int64_t warned_at;   /* that it holds WAL back */
+	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
 	struct session *next, *prev;

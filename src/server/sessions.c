@@ -21,13 +21,15 @@
 #define WARN_INTERVAL SECONDS(300)
 #define WARN_AFTER SECONDS(60)
 
-/* A stream that holds WAL back says so in the log. */
+/* A stream that holds WAL back, and acknowledges nothing, is named. */
 static void
 warn_unacked(struct session *s)
 {
 	const struct session_list *l = s->list;
 
-	if (quorum_idle(&s->member) || !s->member.votes) {
+	if (quorum_idle(&s->member) || !s->member.votes ||
+	    s->member.acked != s->warned_lsn) {
+		s->warned_lsn = s->member.acked;
 		s->warned_at = l->now - WARN_INTERVAL + WARN_AFTER;
 		return;
 	}
@@ -57,7 +59,7 @@ update_idle(struct session *s)
 	if (interval == 0 || s->walk.begun)
 		return; /* not in the middle of a transaction */
 	interval = interval > PROGRESS_MIN ? interval : PROGRESS_MIN;
-	if (!quorum_idle(&s->member)) {
+	if (s->member.votes && !quorum_idle(&s->member)) {
 		s->progress_at = l->now + interval;
 	} else if (l->now >= s->progress_at) {
 		s->progress_at = l->now + interval;

@@ -199,6 +199,15 @@ def test_progress(quick, server, subscribe):
     stream.transactions(2)
 
 
+def test_progress_of_an_observer(quick, server, subscribe):
+    """One that acknowledges nothing has nothing outstanding."""
+    stream = subscribe(server(), observer=True, progress_interval_ms=50)
+    quick.fill(1, 3)
+    end = stream.transactions(1)[0].commit.pg_lsn
+    until(lambda: stream.of("progress") and
+          stream.of("progress")[-1].pg_lsn >= end, 15, "progress to follow")
+
+
 def test_progress_interval(db, server, subscribe):
     """It comes no more often than asked, and not at all unasked."""
     walstream = server()

@@ -1,0 +1,93 @@
+"""What else people and programs rely on: the environment, connection
+strings, signals, exit statuses, and what is in the log."""
+
+import re
+
+import program
+from page import items, text
+
+
+def keyed(node):
+    """{first word: item's text} of a list."""
+    return {text(head).split()[0]: text(body) for head, body in items(node)}
+
+
+def test_environment(manual):
+    """Every variable that is read is in ENVIRONMENT, and no other anywhere."""
+    read = program.environment()
+    section = {word for head, _ in items(manual.sections["ENVIRONMENT"])
+               for word in head.words("Ev")}
+    assert section == read
+    assert set(manual.root.words("Ev")) == read
+
+
+def test_keywords(manual):
+    """Those that are supported, with their variable and their default."""
+    section = manual.sections["CONNECTION STRINGS"]
+    page = {text(head): text(body) for head, body in items(section)}
+    known = program.conninfo("options")
+    assert sorted(page) == sorted(f"{keyword} ({variable})"
+                                  for keyword, variable, _ in known)
+    for keyword, variable, preset in known:
+        if preset not in ("", "0"):
+            assert re.search(rf"\b{preset}\b",
+                             page[f"{keyword} ({variable})"]), keyword
+
+
+def test_refused_keywords(manual):
+    section = manual.sections["CONNECTION STRINGS"]
+    inside = {node for head, _ in items(section) for node in head.walk()}
+    named = {text(node) for node in section.all("Cm") if node not in inside}
+    refused = {keyword for keyword, _, _ in program.conninfo("refused")}
+    assert len(refused) > 30
+    assert named == refused
+
+
+def test_exit_status(manual):
+    """Those of the enum."""
+    header = (program.SRC / "cli/commands.h").read_text(encoding="utf-8")
+    assert sorted(keyed(manual.sections["EXIT STATUS"])) == sorted(
+        re.findall(r"\bEXIT_\w+ = (\d+)", header))
+
+
+def test_signals(manual):
+    """Those that are caught or ignored."""
+    handled = set(re.findall(r"sigaction\((SIG\w+)", program.source()))
+    assert {word for head, _ in items(manual.sections["SIGNALS"])
+            for word in re.split(r", ", text(head))} == handled
+
+
+def test_files(manual):
+    """Paths that the program itself opens are in FILES."""
+    named = text(manual.sections["FILES"])
+    found = set(re.findall(r'"(/[\w./-]+)"', program.source("net/addr.c")))
+    assert found
+    for path in found:
+        assert path in named
+
+
+def test_log_events(manual):
+    """Every key that can be logged, with its levels, and no other."""
+    page = {}
+    for head, _ in items(manual.subsections("DIAGNOSTICS")["Events"]):
+        keys, levels = re.fullmatch(r"(.*) \((.*)\)", text(head)).groups()
+        for key in keys.split(", "):
+            assert key not in page
+            page[key] = set(levels.split(", "))
+    assert page == program.log_keys()
+
+
+def test_messages(manual):
+    """What is said to be a message is one."""
+    known = {re.sub("\0+", "\0", one) for one in program.literals()}
+    heads = [text(head, ar="\0") for head, _ in
+             items(manual.subsections("DIAGNOSTICS")["Messages"])]
+    assert len(heads) > 30
+    for head in heads:
+        assert any(said(head, one) for one in known), head.replace("\0", "X")
+
+
+def said(head, literal):
+    """A value at the end may be made of several."""
+    return head == literal or (
+        head.endswith("\0") and literal.startswith(head))
