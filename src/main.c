@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -22,6 +24,23 @@ static const struct command commands[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
+static void
+quit(int sig)
+{
+	_exit(128 + sig);
+}
+
+/* A process with the PID 1, as in a container, ignores a signal that it has no
+ * handler for. Commands that end in a better way set their own. */
+static void
+obey_signals(void)
+{
+	if (getpid() == 1) {
+		signal(SIGINT, quit);
+		signal(SIGTERM, quit);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -29,6 +48,7 @@ main(int argc, char **argv)
 	struct options o;
 	struct err err;
 
+	obey_signals();
 	if (options_parse(&o, commands, argc, argv, &err) == -1)
 		return cmd_fail(&err);
 	if (o.value[OPT_HELP] != NULL) {
