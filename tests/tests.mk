@@ -25,9 +25,11 @@ $(OUT)/unit/%: tests/unit/%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(PARTS) $(LIBS) -lcmocka
 
+# Two at a time, each with a PostgreSQL of its own: they mostly wait.
+INTEGRATION = $(PYTHON) -m pytest -q -n 2 tests/integration $(PYTEST_ARGS)
 integration: $(OUT)/walstream
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
-		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
+		$(INTEGRATION)
 
 # The manual pages and --help say the same, and their examples work.
 docs: $(OUT)/walstream
@@ -46,8 +48,7 @@ check-static: static
 	@tests/tools/deps check-static
 	@$(MAKE) --no-print-directory static ARCH=arm64
 	$(PYTHON) -m pytest -q tests/static $(PYTEST_ARGS)
-	WALSTREAM=tests/static/in-chroot \
-		$(PYTHON) -m pytest -q tests/integration $(PYTEST_ARGS)
+	WALSTREAM=tests/static/in-chroot $(INTEGRATION)
 
 # The container image, without a container engine.
 check-image:

@@ -89,3 +89,13 @@ def test_stripped(program):
 def test_no_paths(program):
     """It does not tell where it was built."""
     assert str(place.REPOSITORY).encode() not in program.read_bytes()
+
+
+def test_patched(arch):
+    """nghttp2 has what Debian's patches bring: the limits of resets
+    (CVE-2023-44487) and of CONTINUATION frames (CVE-2024-28182)."""
+    symbols = readelf("-s", place.built(arch) / "root/lib/libnghttp2.a")
+    for name in ("nghttp2_ratelim_drain",
+                 "nghttp2_option_set_stream_reset_rate_limit",
+                 "nghttp2_option_set_max_continuations"):
+        assert f" {name}\n" in symbols

@@ -3,12 +3,11 @@
 walstream does not speak TLS yet; tls.c does, with the libraries it will use.
 """
 
-import os
 import subprocess
 
 import pytest
 
-import place
+from compiler import compiled
 from conftest import each_arch
 from proc import run
 
@@ -45,23 +44,11 @@ def pki(request, tmp_path_factory):
     return where
 
 
-def compiled(arch, out):
-    """tls.c, stripped, as vendor/build compiles walstream."""
-    gnu = f"{place.GNU[arch]}-linux-gnu"
-    subprocess.run(
-        [place.REPOSITORY / "vendor/static-cc", "-Wall", "-Wextra",
-         "-Werror", "-s", "-o", out, place.HERE / "tls.c", "-lssl",
-         "-lcrypto"],
-        check=True, env={**os.environ, "STATIC_GCC": f"{gnu}-gcc",
-                         "STATIC_ROOT": str(place.built(arch) / "root"),
-                         "STATIC_TREE": str(place.REPOSITORY)})
-
-
 @pytest.fixture
 def tls(root, pki, tmp_path):
     """Both ends of a connection, in a root directory of their own."""
-    compiled(root.arch, tmp_path / "tls")
-    root.install(tmp_path / "tls")
+    root.install(compiled(root.arch, "tls.c", tmp_path / "tls",
+                          "-lssl", "-lcrypto"))
     for name in ("ca.pem", "cert.pem"):
         root.put(name, (pki / name).read_text(encoding="ascii"))
     root.put("key.pem", (pki / "key.key").read_text(encoding="ascii"))
