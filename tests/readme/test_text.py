@@ -81,3 +81,32 @@ def test_commands():
               for name in re.findall(r"`(\w+)`", row[0])}
     text = run("--help").stdout.split("Commands:\n")[1].split("\n\n")[0]
     assert listed == {line.split()[0] for line in text.splitlines()}
+
+
+# What is to be typed stands in blocks, which test_readme.py types; in running
+# text only the names of commands.
+INLINE = sorted(set(re.findall(r"`((?:make|walstream|man|docker|docker-compose|"
+                               r"systemctl) [^`]+)`", blocks.README)))
+
+
+@pytest.mark.parametrize("command", INLINE)
+def test_inline(command):
+    """A make target that is there, or a command with options it has."""
+    words = command.split()
+    if words[0] == "make":
+        rules = "".join((REPOSITORY / name).read_text(encoding="utf-8")
+                        for name in ("Makefile", "tests/tests.mk"))
+        assert re.search(rf"^{words[1]}:", rules, re.MULTILINE)
+        for variable in words[2:]:
+            assert re.search(rf"\b{variable.split('=')[0]}\b", rules)
+    elif words[0] == "man":
+        assert (REPOSITORY / words[1]).is_file()
+    elif words[0] == "walstream":
+        known = run("--help").stdout
+        if words[1] != "COMMAND" and not words[1].startswith("-"):
+            known = run(words[1], "--help").stdout
+            assert f"walstream [OPTION...] {words[1]}" in known
+        for option in re.findall(r"--[\w-]+", command):
+            assert f"{option} " in known
+    else:
+        pytest.skip(f"needs an engine or systemd: {command}")
