@@ -30,6 +30,8 @@ RUN make static ARCH="$TARGETARCH"
 RUN install -D -m 755 "build/static-$TARGETARCH/walstream" /image/walstream \
  && install -D -m 644 -t /image/etc/ssl/certs \
     /etc/ssl/certs/ca-certificates.crt \
+ && install -D -m 644 -t /image/usr/share/licenses \
+    "build/static-$TARGETARCH"/licenses/* \
  && echo 'walstream:x:65532:65532:walstream:/nonexistent:/sbin/nologin' \
     >/image/etc/passwd \
  && echo 'walstream:x:65532:' >/image/etc/group

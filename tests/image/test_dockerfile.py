@@ -34,7 +34,7 @@ def test_context():
     files = {name for name, entry in builder.context().items()
              if entry.isfile()}
     tops = {name.split("/")[0] for name in files}
-    assert tops == {"Makefile", "proto", "src", "tests", "vendor"}
+    assert tops == {"LICENSE", "Makefile", "proto", "src", "tests", "vendor"}
     assert {name for name in files if name.startswith("tests/")} == {
         "tests/tools/deps"}
     assert not [name for name in files if name.endswith((".o", ".a"))]

@@ -19,8 +19,12 @@ FILES = {
     "etc/passwd": 0o644,
     "etc/group": 0o644,
     "etc/ssl/certs/ca-certificates.crt": 0o644,
+    # Of everything that is linked into the program.
+    **{f"usr/share/licenses/{name}": 0o644 for name in (
+        "walstream", "musl", "nanopb", "nghttp2", "openssl")},
 }
-DIRECTORIES = {"etc", "etc/ssl", "etc/ssl/certs"}
+DIRECTORIES = {"etc", "etc/ssl", "etc/ssl/certs", "usr", "usr/share",
+               "usr/share/licenses"}
 
 
 def test_files(image):
