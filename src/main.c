@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -49,6 +50,8 @@ main(int argc, char **argv)
 	struct err err;
 
 	obey_signals();
+	/* No core file and no debugger gets at passwords. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (options_parse(&o, commands, argc, argv, &err) == -1)
 		return cmd_fail(&err);
 	if (o.value[OPT_HELP] != NULL) {

@@ -27,7 +27,7 @@ connect_one(struct call *c, const struct addr *a, int timeout_ms)
 {
 	if (conn_connect(&c->conn, a, &c->err) == -1)
 		return -1;
-	if (conn_wait(&c->conn, POLLOUT, timeout_ms) <= 0)
+	if (conn_wait(c->conn.fd, POLLOUT, timeout_ms) <= 0)
 		err_set(&c->err, ERR_IO, "cannot connect: timed out");
 	else if (conn_connected(&c->conn, &c->err) == 0)
 		return 0;
@@ -91,7 +91,7 @@ int
 call_wait(struct call *c, int timeout_ms)
 {
 	short events = buf_unread(&c->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
-	int revents = conn_wait(&c->conn, events, timeout_ms);
+	int revents = conn_wait(c->conn.fd, events, timeout_ms);
 
 	if (revents <= 0 || (revents & ~POLLOUT) == 0)
 		return 0;
@@ -128,13 +128,13 @@ call_give_up(struct call *c, int timeout_ms)
 		return;
 	while (call_send(c) == 0 && buf_unread(&c->conn.out) > 0 &&
 	    clock_mono_us() < until)
-		conn_wait(&c->conn, POLLOUT, 100);
+		conn_wait(c->conn.fd, POLLOUT, 100);
 	h2_cancel(c->stream);
 	if (call_send(c) == -1)
 		return;
 	conn_finish(&c->conn);
 	while (clock_mono_us() < until) {
-		if (conn_wait(&c->conn, POLLIN, 100) <= 0)
+		if (conn_wait(c->conn.fd, POLLIN, 100) <= 0)
 			continue;
 		if (conn_read(&c->conn, READ_SIZE, &late) != CONN_OK)
 			return;

@@ -1,11 +1,9 @@
 #include "cli/commands.h"
 
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "cli/outside.h"
 
 int
 cmd_fail(const struct err *err)
@@ -17,9 +15,12 @@ cmd_fail(const struct err *err)
 int
 cmd_conninfo(struct conninfo *ci, const struct options *o, struct err *err)
 {
-	const struct passwd *pw = getpwuid(geteuid());
+	int rc;
 
-	/* A container may run as a user without a name. */
-	return conninfo_parse(ci, o->value[OPT_CONNECTION], getenv,
-	    pw != NULL ? pw->pw_name : "postgres", err);
+	outside_init();
+	rc = conninfo_parse(ci, o->value[OPT_CONNECTION], &outside, err);
+	outside_hide(o->value[OPT_CONNECTION]);
+	outside_hide(getenv("PGPASSWORD"));
+	unsetenv("PGPASSWORD");
+	return rc;
 }

@@ -31,7 +31,7 @@ print_slot(void *arg, const struct wire_row *row, struct err *err)
 }
 
 static int
-create(const struct conninfo *ci, const char *slot, bool failover,
+create(struct conninfo *ci, const char *slot, bool failover,
     struct err *err)
 {
 	union {

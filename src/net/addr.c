@@ -47,6 +47,22 @@ addr_resolve(struct addr *list, const char *host, const char *port,
 	return n;
 }
 
+int
+addr_numeric(struct addr *list, const char *host, const char *port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
+	struct addrinfo *found;
+
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return 0;
+	memcpy(&list->sa, found->ai_addr, found->ai_addrlen);
+	list->len = found->ai_addrlen;
+	addr_describe(list);
+	freeaddrinfo(found);
+	return 1;
+}
+
 static int
 unix_address(struct addr *a, const char *dir, const char *port)
 {

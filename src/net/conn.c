@@ -78,6 +78,13 @@ conn_connected(struct conn *c, struct err *err)
 	return err_set(err, ERR_IO, "cannot connect: %s", strerror(error));
 }
 
+void
+conn_set_keepalive(struct conn *c, const struct conn_keepalive *k)
+{
+	(void)c;
+	(void)k;
+}
+
 enum conn_result
 conn_read(struct conn *c, size_t n, struct err *err)
 {
@@ -132,9 +139,9 @@ conn_finish(struct conn *c)
 }
 
 int
-conn_wait(const struct conn *c, short events, int timeout_ms)
+conn_wait(int fd, short events, int timeout_ms)
 {
-	struct pollfd p = { .fd = c->fd, .events = events };
+	struct pollfd p = { .fd = fd, .events = events };
 	int n = poll(&p, 1, timeout_ms);
 
 	return n <= 0 ? n : p.revents;

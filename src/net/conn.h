@@ -31,6 +31,11 @@ int conn_connect(struct conn *c, const struct addr *a, struct err *err);
 /* The outcome, once the socket is writable. Returns 0, or -1 with ERR_IO. */
 int conn_connected(struct conn *c, struct err *err);
 
+struct conn_keepalive {
+	int on, idle_s, interval_s, count, user_timeout_ms;
+};
+void conn_set_keepalive(struct conn *c, const struct conn_keepalive *k);
+
 enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
 
 /* Reads once, at most n bytes, to the end of c->in. CONN_OK: something came.
@@ -42,10 +47,10 @@ enum conn_result conn_flush(struct conn *c, struct err *err);
 /* Tells the peer that nothing more will be written (FIN). */
 void conn_finish(struct conn *c);
 
-/* Waits until the socket is ready for events (POLLIN, POLLOUT) or timeout_ms
+/* Waits until a socket is ready for events (POLLIN, POLLOUT) or timeout_ms
  * has passed (-1: for ever); for commands that serve one connection. Returns
  * the ready events, 0 on timeout, -1 when a signal came. */
-int conn_wait(const struct conn *c, short events, int timeout_ms);
+int conn_wait(int fd, short events, int timeout_ms);
 
 /* A listening socket on a, non-blocking, or -1 with ERR_IO. *bound is what it
  * is bound to (a port of 0 picks a free one). */

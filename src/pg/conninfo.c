@@ -1,100 +1,104 @@
 #include "pg/conninfo.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg/conninfo_check.h"
+#include "pg/service.h"
 #include "pg/uri.h"
 
 #define BLANKS " \t\n\v\f\r"
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define FILE_MAX ((size_t)1 << 20)
 
-struct option {
+static const struct setting {
 	const char *keyword, *env;
-	const char *preset; /* stands for an absent or empty value; or NULL */
-	size_t at;          /* of its member in struct conninfo */
+	const char *preset; /* the default; or NULL */
+} settings[CI_SETTINGS] = {
+	[CI_SERVICE] = { "service", "PGSERVICE", NULL },
+	[CI_SERVICEFILE] = { "servicefile", "PGSERVICEFILE", NULL },
+	[CI_USER] = { "user", "PGUSER", NULL },
+	[CI_PASSWORD] = { "password", "PGPASSWORD", NULL },
+	[CI_PASSFILE] = { "passfile", "PGPASSFILE", NULL },
+	[CI_DBNAME] = { "dbname", "PGDATABASE", NULL },
+	[CI_HOST] = { "host", "PGHOST", "" },
+	[CI_HOSTADDR] = { "hostaddr", "PGHOSTADDR", "" },
+	[CI_PORT] = { "port", "PGPORT", "5432" },
+	[CI_OPTIONS] = { "options", "PGOPTIONS", "" },
+	[CI_APPLICATION_NAME] = { "application_name", "PGAPPNAME", NULL },
+	[CI_FALLBACK_APPLICATION_NAME] = { "fallback_application_name", NULL,
+	    "walstream" },
+	[CI_CLIENT_ENCODING] = { "client_encoding", "PGCLIENTENCODING",
+	    "UTF8" },
+	[CI_CONNECT_TIMEOUT] = { "connect_timeout", "PGCONNECT_TIMEOUT", "0" },
+	[CI_KEEPALIVES] = { "keepalives", NULL, "1" },
+	[CI_KEEPALIVES_IDLE] = { "keepalives_idle", NULL, "0" },
+	[CI_KEEPALIVES_INTERVAL] = { "keepalives_interval", NULL, "0" },
+	[CI_KEEPALIVES_COUNT] = { "keepalives_count", NULL, "0" },
+	[CI_TCP_USER_TIMEOUT] = { "tcp_user_timeout", NULL, "0" },
+	[CI_TARGET_SESSION_ATTRS] = { "target_session_attrs",
+	    "PGTARGETSESSIONATTRS", "any" },
+	[CI_LOAD_BALANCE_HOSTS] = { "load_balance_hosts", "PGLOADBALANCEHOSTS",
+	    "disable" },
+	[CI_REQUIREPEER] = { "requirepeer", "PGREQUIREPEER", "" },
+	[CI_REQUIRE_AUTH] = { "require_auth", "PGREQUIREAUTH", "" },
+	[CI_CHANNEL_BINDING] = { "channel_binding", "PGCHANNELBINDING",
+	    "prefer" },
+	[CI_GSSENCMODE] = { "gssencmode", "PGGSSENCMODE", "disable" },
+	[CI_MIN_PROTOCOL_VERSION] = { "min_protocol_version",
+	    "PGMINPROTOCOLVERSION", "3.0" },
+	[CI_MAX_PROTOCOL_VERSION] = { "max_protocol_version",
+	    "PGMAXPROTOCOLVERSION", "3.0" },
+	[CI_SSLMODE] = { "sslmode", "PGSSLMODE", NULL },
+	[CI_SSLNEGOTIATION] = { "sslnegotiation", "PGSSLNEGOTIATION",
+	    "postgres" },
+	[CI_SSLCOMPRESSION] = { "sslcompression", "PGSSLCOMPRESSION", "0" },
+	[CI_SSLCERT] = { "sslcert", "PGSSLCERT", NULL },
+	[CI_SSLKEY] = { "sslkey", "PGSSLKEY", NULL },
+	[CI_SSLPASSWORD] = { "sslpassword", NULL, NULL },
+	[CI_SSLCERTMODE] = { "sslcertmode", "PGSSLCERTMODE", "allow" },
+	[CI_SSLROOTCERT] = { "sslrootcert", "PGSSLROOTCERT", NULL },
+	[CI_SSLCRL] = { "sslcrl", "PGSSLCRL", NULL },
+	[CI_SSLCRLDIR] = { "sslcrldir", "PGSSLCRLDIR", NULL },
+	[CI_SSLSNI] = { "sslsni", "PGSSLSNI", "1" },
+	[CI_SSL_MIN_PROTOCOL_VERSION] = { "ssl_min_protocol_version",
+	    "PGSSLMINPROTOCOLVERSION", "TLSv1.2" },
+	[CI_SSL_MAX_PROTOCOL_VERSION] = { "ssl_max_protocol_version",
+	    "PGSSLMAXPROTOCOLVERSION", "" },
 };
 
-static const struct option options[] = {
-	{ "user", "PGUSER", NULL, offsetof(struct conninfo, user) },
-	{ "password", "PGPASSWORD", NULL, offsetof(struct conninfo, password) },
-	{ "connect_timeout", "PGCONNECT_TIMEOUT", "0",
-	    offsetof(struct conninfo, connect_timeout) },
-	{ "dbname", "PGDATABASE", NULL, offsetof(struct conninfo, dbname) },
-	{ "host", "PGHOST", "", offsetof(struct conninfo, host) },
-	{ "port", "PGPORT", "5432", offsetof(struct conninfo, port) },
-	{ "options", "PGOPTIONS", "", offsetof(struct conninfo, options) },
-	{ "application_name", "PGAPPNAME", "walstream",
-	    offsetof(struct conninfo, application_name) },
-};
-
-/*
- * Keywords of libpq that are not supported. Where ignoring the variable would
- * change the server or weaken its security, it is named here, with the values
- * that ask for nothing.
- */
-static const struct refused {
+/* Keywords of libpq that are refused, and variables of theirs. */
+static const struct {
 	const char *keyword, *env;
-	const char *harmless[4]; /* NULL after the last */
 } refused[] = {
-	{ "service", "PGSERVICE", { NULL } },
-	{ "servicefile", "PGSERVICEFILE", { NULL } },
-	{ "passfile", "PGPASSFILE", { NULL } },
-	{ "hostaddr", "PGHOSTADDR", { NULL } },
-	{ "channel_binding", "PGCHANNELBINDING", { "disable", "prefer" } },
-	{ "require_auth", "PGREQUIREAUTH", { NULL } },
-	{ "requirepeer", "PGREQUIREPEER", { NULL } },
-	{ "target_session_attrs", "PGTARGETSESSIONATTRS", { "any" } },
-	{ "sslmode", "PGSSLMODE", { "disable", "allow", "prefer" } },
-	{ "requiressl", "PGREQUIRESSL", { "0" } },
-	{ "sslnegotiation", "PGSSLNEGOTIATION", { "postgres" } },
-	{ "sslcert", "PGSSLCERT", { NULL } },
-	{ "sslkey", "PGSSLKEY", { NULL } },
-	{ "sslrootcert", "PGSSLROOTCERT", { NULL } },
-	{ "sslcrl", "PGSSLCRL", { NULL } },
-	{ "sslcrldir", "PGSSLCRLDIR", { NULL } },
-	{ "gssencmode", "PGGSSENCMODE", { "disable", "prefer" } },
-	{ "client_encoding", NULL, { NULL } },
-	{ "fallback_application_name", NULL, { NULL } },
-	{ "gssdelegation", NULL, { NULL } },
-	{ "gsslib", NULL, { NULL } },
-	{ "keepalives", NULL, { NULL } },
-	{ "keepalives_count", NULL, { NULL } },
-	{ "keepalives_idle", NULL, { NULL } },
-	{ "keepalives_interval", NULL, { NULL } },
-	{ "krbsrvname", NULL, { NULL } },
-	{ "load_balance_hosts", NULL, { NULL } },
-	{ "max_protocol_version", NULL, { NULL } },
-	{ "min_protocol_version", NULL, { NULL } },
-	{ "replication", NULL, { NULL } },
-	{ "ssl", NULL, { NULL } },
-	{ "ssl_max_protocol_version", NULL, { NULL } },
-	{ "ssl_min_protocol_version", NULL, { NULL } },
-	{ "sslcertmode", NULL, { NULL } },
-	{ "sslcompression", NULL, { NULL } },
-	{ "sslpassword", NULL, { NULL } },
-	{ "sslsni", NULL, { NULL } },
-	{ "tcp_user_timeout", NULL, { NULL } },
+	{ "krbsrvname", NULL }, /* the variable means nothing without GSSAPI */
+	{ "gsslib", NULL },
+	{ "gssdelegation", NULL },
+	{ "replication", NULL },
+	{ "scram_client_key", NULL },
+	{ "scram_server_key", NULL },
+	{ "sslkeylogfile", NULL },
+	{ "oauth_issuer", NULL },
+	{ "oauth_client_id", NULL },
+	{ "oauth_client_secret", NULL },
+	{ "oauth_scope", NULL },
 };
 
-static char **
-member(struct conninfo *ci, const struct option *o)
+const char *
+conninfo_keyword(enum conninfo_id id)
 {
-	return (char **)((char *)ci + o->at);
+	return settings[id].keyword;
 }
 
-static bool
-is_empty(const char *s)
+const char *
+conninfo_variable(enum conninfo_id id)
 {
-	return s == NULL || *s == '\0';
+	return settings[id].env;
 }
 
-static void
-drop(char **m)
+void
+conninfo_drop(char **m)
 {
 	if (*m != NULL)
 		explicit_bzero(*m, strlen(*m));
@@ -102,62 +106,74 @@ drop(char **m)
 	*m = NULL;
 }
 
-static int
-put(char **m, const char *value, struct err *err)
+int
+conninfo_put(char **m, const char *value, struct err *err)
 {
 	char *copy = strdup(value);
 
 	if (copy == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	drop(m);
+	conninfo_drop(m);
 	*m = copy;
 	return 0;
 }
 
 static bool
-known(const char *keyword)
+is_refused(const char *keyword)
 {
-	for (size_t i = 0; i < COUNT(refused); i++) {
+	for (size_t i = 0; i < COUNT(refused); i++)
 		if (strcmp(keyword, refused[i].keyword) == 0)
 			return true;
-	}
 	return false;
 }
 
 static int
 refuse(const struct conninfo *ci, const char *keyword, struct err *err)
 {
-	char list[256] = "";
-
-	for (size_t i = 0; i < COUNT(options); i++) {
-		size_t n = strlen(list);
-
-		snprintf(list + n, sizeof(list) - n, "%s%s", i == 0 ? "" : ", ",
-		    options[i].keyword);
-	}
-	/* After a password it can be the rest of one, badly quoted. */
-	if (ci->password != NULL && !known(keyword))
+	if (is_refused(keyword))
 		return err_set(err, ERR_USAGE,
-		    "a connection option after the password is not supported "
-		    "(is the password quoted, or in a URI percent-encoded?); "
-		    "supported are: %s",
-		    list);
+		    "connection option \"%s\" is not supported", keyword);
+	/* After a password it can be the rest of one, badly quoted. */
+	if (ci->text[CI_PASSWORD] != NULL)
+		return err_set(err, ERR_USAGE,
+		    "there is no such connection option as the one after the "
+		    "password (is the password quoted, or in a URI "
+		    "percent-encoded?)");
 	return err_set(err, ERR_USAGE,
-	    "connection option \"%.63s\" is not supported; supported are: %s",
-	    keyword, list);
+	    "there is no connection option \"%.63s\"", keyword);
 }
 
-/* A uri_store. */
+static int
+find(const char *keyword)
+{
+	for (int i = 0; i < CI_SETTINGS; i++)
+		if (strcmp(keyword, settings[i].keyword) == 0)
+			return i;
+	return -1;
+}
+
+/* A uri_store: what is given last counts. */
 static int
 set(void *arg, const char *key, const char *value, struct err *err)
 {
 	struct conninfo *ci = arg;
+	int i = find(key);
 
-	for (size_t i = 0; i < COUNT(options); i++) {
-		if (strcmp(key, options[i].keyword) == 0)
-			return put(member(ci, &options[i]), value, err);
-	}
-	return refuse(ci, key, err);
+	/* As libpq does for JDBC's sake. */
+	if (strcmp(key, "ssl") == 0 && strcmp(value, "true") == 0)
+		return conninfo_put(&ci->text[CI_SSLMODE], "require", err);
+	return i == -1 ? refuse(ci, key, err)
+		       : conninfo_put(&ci->text[i], value, err);
+}
+
+/* A uri_store for a service: what is there already stays. */
+static int
+set_if_missing(void *arg, const char *key, const char *value, struct err *err)
+{
+	struct conninfo *ci = arg;
+	int i = find(key);
+
+	return i != -1 && ci->text[i] != NULL ? 0 : set(ci, key, value, err);
 }
 
 /* Takes a keyword and its '='. Returns 1, 0 at the end of the text, or -1. */
@@ -226,7 +242,7 @@ parse_text(struct conninfo *ci, const char *text, struct err *err)
 
 	if (text == NULL)
 		return 0;
-	if (put(&copy, text, err) == -1)
+	if (conninfo_put(&copy, text, err) == -1)
 		return -1;
 	/* Parsing cuts the copy apart, so that its length is not the text's
 	 * any more: it is wiped by that. */
@@ -237,127 +253,108 @@ parse_text(struct conninfo *ci, const char *text, struct err *err)
 	return rc;
 }
 
-static bool
-is_harmless(const struct refused *r, const char *value)
+/* Looks for the service in one file. As service_find; 0 also without one. */
+static int
+read_service(struct conninfo *ci, const char *path, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(r->harmless); i++) {
-		if (r->harmless[i] != NULL &&
-		    strcmp(value, r->harmless[i]) == 0)
-			return true;
+	struct buf text;
+	int got;
+
+	buf_init(&text, FILE_MAX);
+	got = ci->sys->read(path, false, &text, err);
+	if (got == 1) {
+		buf_put_u8(&text, '\0');
+		got = text.failed
+		    ? err_set(err, ERR_NOMEM, "%s: too large", path)
+		    : service_find((char *)text.data, ci->text[CI_SERVICE],
+			  set_if_missing, ci, err);
 	}
-	return false;
+	if (got == -1)
+		err_prefix(err, "%s", path);
+	explicit_bzero(text.data, text.len);
+	buf_free(&text);
+	return got;
+}
+
+/* The user's file, or the one that is named; then the system's. */
+static int
+apply_service(struct conninfo *ci, struct err *err)
+{
+	const char *named = ci->text[CI_SERVICEFILE];
+	const char *dir = ci->sys->env("PGSYSCONFDIR");
+	char path[1024] = "";
+	int got = 0;
+
+	if (ci->text[CI_SERVICE] == NULL)
+		return 0;
+	if (named != NULL)
+		snprintf(path, sizeof(path), "%s", named);
+	else if (ci->sys->home != NULL)
+		snprintf(path, sizeof(path), "%s/.pg_service.conf",
+		    ci->sys->home);
+	if (*path != '\0')
+		got = read_service(ci, path, err);
+	if (got == 0) {
+		snprintf(path, sizeof(path), "%s/pg_service.conf",
+		    dir != NULL ? dir : "/etc/postgresql-common");
+		got = read_service(ci, path, err);
+	}
+	if (got == 0)
+		return err_set(err, ERR_USAGE,
+		    "the service \"%.63s\" is not defined in %s or %s",
+		    ci->text[CI_SERVICE],
+		    named != NULL ? named : "~/.pg_service.conf", path);
+	return got == 1 ? 0 : -1;
 }
 
 static int
-check_env(conninfo_env *env, struct err *err)
+from_environment(struct conninfo *ci, enum conninfo_id id, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(refused); i++) {
-		const struct refused *r = &refused[i];
-		const char *v = r->env == NULL ? NULL : env(r->env);
+	const char *v =
+	    settings[id].env == NULL ? NULL : ci->sys->env(settings[id].env);
 
-		if (!is_empty(v) && !is_harmless(r, v))
-			return err_set(err, ERR_USAGE,
-			    "what the environment variable %s asks for is not "
-			    "supported; unset it",
-			    r->env);
-	}
-	return 0;
+	if (ci->text[id] != NULL || v == NULL || *v == '\0')
+		return 0;
+	return conninfo_put(&ci->text[id], v, err);
 }
 
-/* From the environment what the text did not say, then the defaults. */
+/* What the text did not say: from the service, the environment, or preset. */
 static int
-fill(struct conninfo *ci, conninfo_env *env, struct err *err)
+fill(struct conninfo *ci, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(options); i++) {
-		const struct option *o = &options[i];
-		char **m = member(ci, o);
-		const char *v = *m == NULL ? env(o->env) : NULL;
+	const char *ssl;
 
-		if (v != NULL && *v != '\0' && put(m, v, err) == -1)
+	if (from_environment(ci, CI_SERVICE, err) == -1 ||
+	    from_environment(ci, CI_SERVICEFILE, err) == -1 ||
+	    apply_service(ci, err) == -1)
+		return -1;
+	ssl = ci->sys->env("PGREQUIRESSL"); /* what sslmode was before */
+	if (ci->text[CI_SSLMODE] == NULL && ci->sys->env("PGSSLMODE") == NULL &&
+	    ssl != NULL && *ssl == '1' &&
+	    conninfo_put(&ci->text[CI_SSLMODE], "require", err) == -1)
+		return -1;
+	for (int i = 0; i < CI_SETTINGS; i++) {
+		char **m = &ci->text[i];
+
+		if (from_environment(ci, (enum conninfo_id)i, err) == -1)
 			return -1;
-		if (is_empty(*m) && o->preset != NULL &&
-		    put(m, o->preset, err) == -1)
+		if (*m != NULL && **m == '\0' && i != CI_USER)
+			conninfo_drop(m); /* for libpq, too, that is none */
+		if (*m == NULL && settings[i].preset != NULL &&
+		    conninfo_put(m, settings[i].preset, err) == -1)
 			return -1;
 	}
-	if (is_empty(ci->password))
-		drop(&ci->password); /* for libpq, too, that is none */
 	return 0;
-}
-
-static int
-check_names(struct conninfo *ci, const char *os_user, struct err *err)
-{
-	if (ci->user == NULL && os_user != NULL &&
-	    put(&ci->user, os_user, err) == -1)
-		return -1;
-	if (is_empty(ci->user))
-		return err_set(err, ERR_USAGE,
-		    "no database user: set the connection option \"user\" or "
-		    "PGUSER");
-	if (is_empty(ci->dbname) && put(&ci->dbname, ci->user, err) == -1)
-		return -1;
-	if (strchr(ci->host, ',') != NULL || strchr(ci->port, ',') != NULL)
-		return err_set(err, ERR_USAGE,
-		    "connection option \"host\": several hosts are not "
-		    "supported");
-	return 0;
-}
-
-/* An int as libpq reads it: with a sign and blanks around it if it wants. */
-static int
-parse_int(const char *s, int *v)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(s, &end, 10);
-	if (end == s || end[strspn(end, BLANKS)] != '\0' || errno != 0 ||
-	    n < INT_MIN || n > INT_MAX)
-		return -1;
-	*v = (int)n;
-	return 0;
-}
-
-static int
-put_int(char **m, int v, struct err *err)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", v);
-	return put(m, text, err);
-}
-
-static int
-check_numbers(struct conninfo *ci, struct err *err)
-{
-	int port, timeout;
-
-	if (parse_int(ci->port, &port) == -1 || port < 1 || port > 65535)
-		return err_set(err, ERR_USAGE,
-		    "connection option \"port\" (PGPORT) must be a number from "
-		    "1 to 65535");
-	if (parse_int(ci->connect_timeout, &timeout) == -1)
-		return err_set(err, ERR_USAGE,
-		    "connection option \"connect_timeout\" "
-		    "(PGCONNECT_TIMEOUT) must be a number of seconds");
-	if (timeout < 0)
-		timeout = 0;
-	if (timeout == 1)
-		timeout = 2; /* as libpq: a second can be nearly over */
-	if (put_int(&ci->port, port, err) == -1)
-		return -1;
-	return put_int(&ci->connect_timeout, timeout, err);
 }
 
 int
-conninfo_parse(struct conninfo *ci, const char *text, conninfo_env *env,
-    const char *os_user, struct err *err)
+conninfo_parse(struct conninfo *ci, const char *text,
+    const struct conninfo_system *sys, struct err *err)
 {
 	memset(ci, 0, sizeof(*ci));
-	if (parse_text(ci, text, err) == 0 && check_env(env, err) == 0 &&
-	    fill(ci, env, err) == 0 && check_names(ci, os_user, err) == 0 &&
-	    check_numbers(ci, err) == 0)
+	ci->sys = sys;
+	if (parse_text(ci, text, err) == 0 && fill(ci, err) == 0 &&
+	    conninfo_check(ci, err) == 0)
 		return 0;
 	conninfo_free(ci);
 	return -1;
@@ -366,12 +363,15 @@ conninfo_parse(struct conninfo *ci, const char *text, conninfo_env *env,
 void
 conninfo_free(struct conninfo *ci)
 {
-	for (size_t i = 0; i < COUNT(options); i++)
-		drop(member(ci, &options[i]));
-}
-
-int
-conninfo_connect_timeout(const struct conninfo *ci)
-{
-	return atoi(ci->connect_timeout);
+	for (size_t i = 0; i < ci->hosts; i++) {
+		conninfo_drop(&ci->host[i].host);
+		conninfo_drop(&ci->host[i].hostaddr);
+		conninfo_drop(&ci->host[i].port);
+		conninfo_drop(&ci->host[i].password);
+	}
+	free(ci->host);
+	ci->host = NULL;
+	ci->hosts = 0;
+	for (size_t i = 0; i < CI_SETTINGS; i++)
+		conninfo_drop(&ci->text[i]);
 }

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+
+#define HOSTS_MAX ((size_t)64 * 1024)
+
 struct uri {
 	char *at; /* what is not yet cut */
 	uri_store *store;
@@ -122,9 +126,9 @@ bracketed(struct uri *u, char **host, char *end)
 	return 0;
 }
 
-/* Host and port; *end is what follows them: '/', '?' or NUL. */
+/* One host and its port, to the ends of the lists. *end is what follows. */
 static int
-authority(struct uri *u, char *end)
+one_host(struct uri *u, struct buf *hosts, struct buf *ports, char *end)
 {
 	char *host, *port;
 
@@ -135,18 +139,49 @@ authority(struct uri *u, char *end)
 	port = host + strlen(host);
 	if (*end == ':')
 		*end = cut(u, "/?,", &port);
-	if (*end == ',')
-		return err_set(u->err, ERR_USAGE,
-		    "connection URI: several hosts are not supported");
 	/* The rest of a password with a bare '@' would end up in log lines as
 	 * the name of a host. */
 	if (strchr(host, '@') != NULL)
 		return err_set(u->err, ERR_USAGE,
 		    "connection URI: more than one \"@\"; write %%40 for \"@\" "
 		    "in a user name or password");
-	if (put(u, "host", host) == -1)
-		return -1;
-	return put(u, "port", port);
+	buf_put_str(hosts, host);
+	buf_put_str(ports, port);
+	if (*end == ',') {
+		buf_put_u8(hosts, ',');
+		buf_put_u8(ports, ',');
+	}
+	return 0;
+}
+
+static int
+put_list(struct uri *u, const char *key, struct buf *list)
+{
+	buf_put_u8(list, '\0');
+	if (list->failed)
+		return err_set(u->err, ERR_NOMEM, "out of memory");
+	return put(u, key, (char *)list->data);
+}
+
+/* Hosts and ports; *end is what follows them: '/', '?' or NUL. */
+static int
+authority(struct uri *u, char *end)
+{
+	struct buf hosts, ports;
+	int rc;
+
+	buf_init(&hosts, HOSTS_MAX);
+	buf_init(&ports, HOSTS_MAX);
+	do
+		rc = one_host(u, &hosts, &ports, end);
+	while (rc == 0 && *end == ',');
+	if (rc == 0)
+		rc = put_list(u, "host", &hosts);
+	if (rc == 0)
+		rc = put_list(u, "port", &ports);
+	buf_free(&hosts);
+	buf_free(&ports);
+	return rc;
 }
 
 static int

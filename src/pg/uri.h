@@ -7,8 +7,9 @@
 
 /*
  * Connection URIs, cut into settings for conninfo.c:
- *	postgres://[user[:password]@][host][:port][/dbname][?key=value[&...]]
- * (PostgreSQL, "Connection URIs"), percent-decoded. Several hosts are refused.
+ *	postgres://[user[:password]@][host][:port][,...][/dbname][?key=value[&...]]
+ * (PostgreSQL, "Connection URIs"), percent-decoded. Several hosts, and their
+ * ports, are stored as one list each.
  */
 
 /* Takes one setting; both strings live until it returns. Returns 0, or -1 with

@@ -14,12 +14,13 @@
 #define SQL_MAX ((size_t)256 * 1024)
 
 void
-catalog_init(struct catalog *c, const struct conninfo *ci,
-    struct typecat *types)
+catalog_init(struct catalog *c, struct conninfo *ci,
+    const struct pgconn *server, struct typecat *types)
 {
 	memset(c, 0, sizeof(*c));
 	pgconn_init(&c->pg);
 	c->ci = ci;
+	c->server = server;
 	c->types = types;
 }
 
@@ -32,7 +33,7 @@ catalog_free(struct catalog *c)
 int
 catalog_fd(const struct catalog *c)
 {
-	return c->pg.conn.fd;
+	return pgconn_fd(&c->pg);
 }
 
 short
@@ -44,8 +45,8 @@ catalog_want(const struct catalog *c)
 int64_t
 catalog_deadline(const struct catalog *c, int64_t now)
 {
-	if (c->pg.state == PGCONN_CONNECTING || c->pg.state == PGCONN_LOGIN)
-		return c->pg.deadline_at;
+	if (c->pg.state != PGCONN_CLOSED && c->pg.state != PGCONN_READY)
+		return pgconn_deadline(&c->pg);
 	if (!typecat_needs(c->types))
 		return c->pg.state == PGCONN_CLOSED ? INT64_MAX : now;
 	return c->due_at;
@@ -104,7 +105,7 @@ static int
 step(struct catalog *c, short revents, int64_t now, struct err *err)
 {
 	if (c->pg.state == PGCONN_CLOSED)
-		return pgconn_open(&c->pg, c->ci, false, now, err);
+		return pgconn_open(&c->pg, c->ci, false, c->server, now, err);
 	if (c->pg.state != PGCONN_READY) {
 		if (pgconn_step(&c->pg, revents, now, err) == -1)
 			return -1;

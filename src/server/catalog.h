@@ -15,15 +15,16 @@
  */
 struct catalog {
 	struct pgconn pg;
-	const struct conninfo *ci;
+	struct conninfo *ci;
+	const struct pgconn *server; /* whose types are read */
 	struct typecat *types;
 	bool asked;
 	int64_t complained_at; /* about a long wait; 0: not waiting */
 	int64_t due_at; /* the answer is due, or the next try; 0: at once */
 };
 
-void catalog_init(struct catalog *c, const struct conninfo *ci,
-    struct typecat *types);
+void catalog_init(struct catalog *c, struct conninfo *ci,
+    const struct pgconn *server, struct typecat *types);
 void catalog_free(struct catalog *c);
 
 /* The socket (-1: none), its events, and when to call again at the latest

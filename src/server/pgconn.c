@@ -8,9 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* A login that takes longer is given up, where connect_timeout does not say:
- * a daemon has nobody who would press Ctrl-C. */
-#define LOGIN_TIMEOUT SECONDS(60)
 /* Queries and status updates are small; a password may not be. */
 #define OUT_MAX ((size_t)1 << 20)
 #define IN_MAX (WIRE_MAX_MESSAGE + ((size_t)1 << 20))
@@ -22,6 +19,7 @@ pgconn_init(struct pgconn *pc)
 {
 	memset(pc, 0, sizeof(*pc));
 	conn_init(&pc->conn, IN_MAX, OUT_MAX);
+	pgdial_init(&pc->dial);
 }
 
 void
@@ -34,53 +32,46 @@ pgconn_close(struct pgconn *pc)
 		conn_flush(&pc->conn, &ignored);
 	}
 	conn_close(&pc->conn);
+	pgdial_free(&pc->dial);
 	scram_wipe(&pc->scram);
 	pc->state = PGCONN_CLOSED;
 	pc->cut = pc->want = 0;
 	pc->notice.kind = ERR_NONE;
 }
 
+/* On to the next address that can be connected to. */
 static int
-find_addresses(struct pgconn *pc, struct err *err)
+dial(struct pgconn *pc, int64_t now, struct err *err)
 {
-	const struct conninfo *ci = pc->ci;
-
-	if (*ci->host == '\0' || *ci->host == '/') {
-		pc->addr_count = 1;
-		return addr_pg_socket(&pc->addr[0], ci->host, ci->port, err);
-	}
-	pc->addr_count = addr_resolve(pc->addr, ci->host, ci->port, false, err);
-	return pc->addr_count > 0 ? 0 : -1;
-}
-
-/* Tries addresses from addr_at on until one can be connected to. */
-static int
-try_next(struct pgconn *pc, int64_t now, struct err *err)
-{
-	int timeout = conninfo_connect_timeout(pc->ci);
-
-	for (; pc->addr_at < pc->addr_count; pc->addr_at++) {
-		if (conn_connect(&pc->conn, &pc->addr[pc->addr_at], err) == -1)
-			continue;
-		pc->state = PGCONN_CONNECTING;
-		pc->authenticated = false;
-		pc->deadline_at =
-		    now + (timeout > 0 ? SECONDS(timeout) : LOGIN_TIMEOUT);
+	pc->authenticated = pc->standby = pc->read_only = false;
+	switch (pgdial_step(&pc->dial, &pc->conn, now, err)) {
+	case PGDIAL_RESOLVING:
+		pc->state = PGCONN_RESOLVING;
 		return 0;
+	case PGDIAL_CONNECTING:
+		pc->state = PGCONN_CONNECTING;
+		return 0;
+	default:
+		return -1;
 	}
-	return -1;
 }
 
 int
-pgconn_open(struct pgconn *pc, const struct conninfo *ci, bool replication,
-    int64_t now, struct err *err)
+pgconn_open(struct pgconn *pc, struct conninfo *ci, bool replication,
+    const struct pgconn *beside, int64_t now, struct err *err)
 {
+	const struct pgdial *wanted = NULL;
+
 	pc->ci = ci;
 	pc->replication = replication;
-	pc->addr_at = 0;
-	if (find_addresses(pc, err) == -1)
-		return -1;
-	return try_next(pc, now, err);
+	if (beside != NULL && beside->state == PGCONN_READY)
+		wanted = &beside->dial;
+	if (conninfo_passwords(ci, err) == 0 &&
+	    pgdial_begin(&pc->dial, ci, wanted, err) == 0 &&
+	    dial(pc, now, err) == 0)
+		return 0;
+	pgconn_close(pc);
+	return -1;
 }
 
 /*
@@ -91,13 +82,13 @@ pgconn_open(struct pgconn *pc, const struct conninfo *ci, bool replication,
 static void
 send_startup(struct pgconn *pc)
 {
-	const struct conninfo *ci = pc->ci;
+	char *const *text = pc->ci->text;
 	const struct wire_param params[] = {
-		{ "user", ci->user },
-		{ "database", ci->dbname },
+		{ "user", text[CI_USER] },
+		{ "database", text[CI_DBNAME] },
 		{ "replication", pc->replication ? "database" : "false" },
-		{ "application_name", ci->application_name },
-		{ "options", ci->options },
+		{ "application_name", text[CI_APPLICATION_NAME] },
+		{ "options", text[CI_OPTIONS] },
 		{ "client_encoding", "UTF8" },
 		{ "DateStyle", "ISO" },
 		{ "TimeZone", "UTC" },
@@ -116,15 +107,21 @@ send_startup(struct pgconn *pc)
 	pc->state = PGCONN_LOGIN;
 }
 
+static const char *
+password(const struct pgconn *pc)
+{
+	return pgdial_host(&pc->dial)->password;
+}
+
 static int
 need_password(const struct pgconn *pc, struct err *err)
 {
-	if (pc->ci->password != NULL)
+	if (password(pc) != NULL)
 		return 0;
 	return err_set(err, ERR_AUTH,
 	    "the server asks for the password of "
 	    "user \"%.100s\", and none was given (password= or PGPASSWORD)",
-	    pc->ci->user);
+	    pc->ci->text[CI_USER]);
 }
 
 static int
@@ -133,7 +130,7 @@ answer_cleartext(struct pgconn *pc, struct rd *r, struct err *err)
 	(void)r;
 	if (need_password(pc, err) == -1)
 		return -1;
-	wire_put_password(&pc->conn.out, pc->ci->password);
+	wire_put_password(&pc->conn.out, password(pc));
 	return 0;
 }
 
@@ -147,7 +144,7 @@ answer_md5(struct pgconn *pc, struct rd *r, struct err *err)
 		return err_set(err, ERR_PROTO, "MD5 request without a salt");
 	if (need_password(pc, err) == -1)
 		return -1;
-	if (scram_md5(hash, pc->ci->user, pc->ci->password, salt) == -1)
+	if (scram_md5(hash, pc->ci->text[CI_USER], password(pc), salt) == -1)
 		return err_set(err, ERR_AUTH,
 		    "the server asks for an MD5 "
 		    "password, which this OpenSSL refuses; use scram-sha-256");
@@ -193,8 +190,8 @@ answer_sasl_continue(struct pgconn *pc, struct rd *r, struct err *err)
 	int rc;
 
 	buf_init(&final, 4096);
-	rc = scram_final(&pc->scram, pc->ci->password, rd_bytes(r, n), n,
-	    &final, err);
+	rc = scram_final(&pc->scram, password(pc), rd_bytes(r, n), n, &final,
+	    err);
 	if (rc == 0)
 		wire_put_sasl_response(&pc->conn.out, buf_head(&final),
 		    buf_unread(&final));
@@ -299,10 +296,41 @@ login(struct pgconn *pc, struct err *err)
 	return got;
 }
 
+/* target_session_attrs, by what the server reports of itself. */
+static int
+check_session(const struct pgconn *pc, struct err *err)
+{
+	bool read_only = pc->read_only || pc->standby;
+	const char *wrong = NULL;
+
+	switch (pc->ci->value[CI_TARGET_SESSION_ATTRS]) {
+	case TARGET_READ_WRITE:
+		wrong = read_only ? "session is read-only" : NULL;
+		break;
+	case TARGET_READ_ONLY:
+		wrong = read_only ? NULL : "session is not read-only";
+		break;
+	case TARGET_PRIMARY:
+		wrong = pc->standby ? "server is in hot standby mode" : NULL;
+		break;
+	case TARGET_PREFER_STANDBY:
+		if (pc->dial.any_will_do)
+			break;
+		/* fallthrough */
+	case TARGET_STANDBY:
+		wrong =
+		    pc->standby ? NULL : "server is not in hot standby mode";
+		break;
+	}
+	if (wrong == NULL || pc->dial.one)
+		return 0;
+	return err_set(err, ERR_IO, "%s", wrong);
+}
+
 static int
 step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 {
-	if (now >= pc->deadline_at)
+	if (now >= pc->dial.deadline_at)
 		return err_set(err, ERR_IO, "timed out");
 	if (pc->state == PGCONN_CONNECTING && revents != 0) {
 		if (conn_connected(&pc->conn, err) == -1)
@@ -318,26 +346,63 @@ step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 		if (login(pc, err) == -1 || pgconn_flush(pc, err) == -1)
 			return -1;
 	}
-	return 0;
+	return pc->state == PGCONN_READY ? check_session(pc, err) : 0;
+}
+
+/* May another host do better? Where the network failed, or the server takes no
+ * connections now; not where it said no. */
+static bool
+is_passing(const struct err *err)
+{
+	return err->kind == ERR_IO || strcmp(err->sqlstate, "57P03") == 0 ||
+	    strcmp(err->sqlstate, "53300") == 0;
+}
+
+/* The address is of no use. */
+static int
+give_up(struct pgconn *pc, int64_t now, struct err *err)
+{
+	conn_close(&pc->conn);
+	scram_wipe(&pc->scram);
+	pc->cut = pc->want = 0;
+	if (pc->state == PGCONN_READY)
+		pgdial_refused_host(&pc->dial, err);
+	else
+		pgdial_refused(&pc->dial, err);
+	if (is_passing(err) && dial(pc, now, err) == 0)
+		return 0;
+	*err = pc->dial.failed;
+	pgconn_close(pc);
+	return -1;
 }
 
 int
 pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 {
-	if (step(pc, revents, now, err) == 0)
-		return 0;
-	/* Another address may do better where the network failed, not where
-	 * the server said no. */
-	if (err->kind == ERR_IO) {
-		err_prefix(err, "%s", pc->addr[pc->addr_at].text);
-		conn_close(&pc->conn);
-		scram_wipe(&pc->scram);
-		pc->addr_at++;
-		if (pc->addr_at < pc->addr_count && try_next(pc, now, err) == 0)
-			return 0;
+	int rc;
+
+	if (pc->state == PGCONN_RESOLVING) {
+		if ((rc = dial(pc, now, err)) == -1)
+			pgconn_close(pc);
+		return rc;
 	}
-	pgconn_close(pc);
-	return -1;
+	rc = step(pc, revents, now, err);
+	return rc == 0 ? 0 : give_up(pc, now, err);
+}
+
+int
+pgconn_fd(const struct pgconn *pc)
+{
+	return pc->state == PGCONN_RESOLVING ? pc->dial.resolve.fd
+					     : pc->conn.fd;
+}
+
+int64_t
+pgconn_deadline(const struct pgconn *pc)
+{
+	if (pc->state == PGCONN_CLOSED || pc->state == PGCONN_READY)
+		return INT64_MAX;
+	return pc->dial.deadline_at;
 }
 
 short
@@ -347,6 +412,8 @@ pgconn_want(const struct pgconn *pc)
 
 	if (pc->state == PGCONN_CONNECTING)
 		return POLLOUT;
+	if (pc->state == PGCONN_RESOLVING)
+		return POLLIN;
 	if (pc->state != PGCONN_CLOSED)
 		events |= POLLIN;
 	if (buf_unread(&pc->conn.out) > 0)
@@ -378,6 +445,20 @@ pgconn_fill(struct pgconn *pc, size_t n, struct err *err)
 	}
 }
 
+/* Two of the settings that the server reports say what kind it is. */
+static void
+parameter(struct pgconn *pc, const struct wire_msg *msg)
+{
+	struct rd r = rd_make(msg->body, msg->len);
+	const char *name = rd_cstr(&r);
+	bool on = strcmp(rd_cstr(&r), "on") == 0;
+
+	if (strcmp(name, "in_hot_standby") == 0)
+		pc->standby = on;
+	else if (strcmp(name, "default_transaction_read_only") == 0)
+		pc->read_only = on;
+}
+
 /* Messages that may come at any time and ask for nothing. */
 static bool
 is_aside(struct pgconn *pc, const struct wire_msg *msg)
@@ -386,6 +467,8 @@ is_aside(struct pgconn *pc, const struct wire_msg *msg)
 		wire_error(msg, &pc->notice);
 		log_warn("pg.notice", "%s", pc->notice.text);
 	}
+	if (msg->type == PQ_PARAMETER_STATUS)
+		parameter(pc, msg);
 	return msg->type == PQ_NOTICE || msg->type == PQ_PARAMETER_STATUS ||
 	    msg->type == PQ_NOTIFICATION;
 }

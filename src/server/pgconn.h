@@ -8,6 +8,7 @@
 #include "pg/conninfo.h"
 #include "pg/scram.h"
 #include "pg/wire.h"
+#include "server/pgdial.h"
 
 /*
  * One connection to PostgreSQL, from connect() to the first ReadyForQuery and
@@ -17,6 +18,7 @@
 
 enum pgconn_state {
 	PGCONN_CLOSED,
+	PGCONN_RESOLVING,  /* a host name is being looked up */
 	PGCONN_CONNECTING, /* connect() is under way */
 	PGCONN_LOGIN,      /* startup packet sent, authentication */
 	PGCONN_READY,      /* for queries */
@@ -25,29 +27,33 @@ enum pgconn_state {
 struct pgconn {
 	enum pgconn_state state;
 	struct conn conn;
-	const struct conninfo *ci;
+	struct conninfo *ci;
 	bool replication; /* a walsender, which takes replication commands */
-	struct addr addr[ADDR_MAX]; /* to try, in turn */
-	int addr_count, addr_at;
-	int64_t deadline_at; /* of the address being tried; monotonic us */
+	struct pgdial dial;
 	struct scram scram;
 	bool authenticated; /* AuthenticationOk was received */
 	size_t cut;         /* bytes of the message pgconn_next gave last */
 	size_t want;        /* bytes of input the next one needs */
 	struct err notice;  /* the last NoticeResponse; ERR_NONE: none */
+	bool standby, read_only; /* by ParameterStatus */
 };
 
 void pgconn_init(struct pgconn *pc);
-/* Begins; replication asks for a walsender instead of a plain backend. ci must
- * outlive the connection. Blocks while a host name is
- * being resolved. Returns 0, or -1 with err. */
-int pgconn_open(struct pgconn *pc, const struct conninfo *ci, bool replication,
-    int64_t now, struct err *err);
+/*
+ * Begins; replication asks for a walsender instead of a plain backend. beside
+ * (NULL: none), when it is ready, is a connection to the server that is meant,
+ * and no other will do. ci must outlive the connection. Returns 0, or -1 with err.
+ */
+int pgconn_open(struct pgconn *pc, struct conninfo *ci, bool replication,
+    const struct pgconn *beside, int64_t now, struct err *err);
 /* Says Terminate, as far as the socket takes it at once, and closes. */
 void pgconn_close(struct pgconn *pc);
 
-/* Poll events to wait for. */
+/* What to poll (-1: nothing), for which events, and until when (monotonic us):
+ * INT64_MAX when it is ready, or closed. */
+int pgconn_fd(const struct pgconn *pc);
 short pgconn_want(const struct pgconn *pc);
+int64_t pgconn_deadline(const struct pgconn *pc);
 /* Moves on, until PGCONN_READY. Returns 0, or -1 with err (and is closed). */
 int pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err);
 

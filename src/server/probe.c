@@ -5,11 +5,13 @@
 #include "base/clock.h"
 
 void
-probe_init(struct probe *p, const struct conninfo *ci, int64_t interval_us)
+probe_init(struct probe *p, struct conninfo *ci, const struct pgconn *server,
+    int64_t interval_us)
 {
 	memset(p, 0, sizeof(*p));
 	pgconn_init(&p->pg);
 	p->ci = ci;
+	p->server = server;
 	/* No sooner than that, however short the grace. */
 	p->interval_us = interval_us > SECONDS(1) ? interval_us : SECONDS(1);
 }
@@ -23,7 +25,7 @@ probe_free(struct probe *p)
 int
 probe_fd(const struct probe *p)
 {
-	return p->pg.conn.fd;
+	return pgconn_fd(&p->pg);
 }
 
 short
@@ -36,7 +38,7 @@ int64_t
 probe_deadline(const struct probe *p)
 {
 	if (p->pg.state != PGCONN_CLOSED)
-		return p->pg.deadline_at;
+		return pgconn_deadline(&p->pg);
 	return p->next_at == 0 ? INT64_MAX : p->next_at;
 }
 
@@ -64,7 +66,7 @@ probe_step(struct probe *p, bool wanted, short revents, int64_t now)
 		return false;
 	if (p->pg.state == PGCONN_CLOSED) {
 		p->next_at = now + p->interval_us;
-		rc = pgconn_open(&p->pg, p->ci, false, now, &err);
+		rc = pgconn_open(&p->pg, p->ci, false, p->server, now, &err);
 	} else {
 		rc = pgconn_step(&p->pg, revents, now, &err);
 	}

@@ -15,13 +15,14 @@
  */
 struct probe {
 	struct pgconn pg;
-	const struct conninfo *ci;
+	struct conninfo *ci;
+	const struct pgconn *server; /* is asked, no other */
 	int64_t interval_us;
 	int64_t next_at; /* monotonic us; 0: not asked for */
 };
 
-void
-probe_init(struct probe *p, const struct conninfo *ci, int64_t interval_us);
+void probe_init(struct probe *p, struct conninfo *ci,
+    const struct pgconn *server, int64_t interval_us);
 void probe_free(struct probe *p);
 
 /* The socket (-1: none), its events, and when to call again at the latest. */

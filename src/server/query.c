@@ -10,15 +10,14 @@
 static int
 connect_wait(struct pgconn *pc, struct err *err)
 {
-	int64_t now;
+	int64_t now, left;
 	int revents;
 
 	while (pc->state != PGCONN_READY) {
 		now = clock_mono_us();
-		revents = conn_wait(&pc->conn, pgconn_want(pc),
-		    now < pc->deadline_at
-			? (int)((pc->deadline_at - now) / 1000) + 1
-			: 0);
+		left = pgconn_deadline(pc) - now;
+		revents = conn_wait(pgconn_fd(pc), pgconn_want(pc),
+		    left > 0 ? (int)(left / 1000) + 1 : 0);
 		if (pgconn_step(pc, (short)(revents > 0 ? revents : 0),
 			clock_mono_us(), err) == -1)
 			return -1;
@@ -46,7 +45,7 @@ take_answer(struct pgconn *pc, query_row *row, void *arg, struct err *err)
 		}
 		if (got == -1)
 			return -1;
-		conn_wait(&pc->conn, pgconn_want(pc), -1);
+		conn_wait(pgconn_fd(pc), pgconn_want(pc), -1);
 		if (pgconn_flush(pc, err) == -1 ||
 		    pgconn_fill(pc, READ_SIZE, err) == -1)
 			return -1;
@@ -54,14 +53,14 @@ take_answer(struct pgconn *pc, query_row *row, void *arg, struct err *err)
 }
 
 int
-query_run(const struct conninfo *ci, bool replication, const char *sql,
+query_run(struct conninfo *ci, bool replication, const char *sql,
     query_row *row, void *arg, struct err *err)
 {
 	struct pgconn pc;
 	int rc;
 
 	pgconn_init(&pc);
-	rc = pgconn_open(&pc, ci, replication, clock_mono_us(), err);
+	rc = pgconn_open(&pc, ci, replication, NULL, clock_mono_us(), err);
 	if (rc == 0)
 		rc = connect_wait(&pc, err);
 	if (rc == 0) {

@@ -14,7 +14,7 @@ typedef int query_row(void *arg, const struct wire_row *row, struct err *err);
  * One query or replication command on a connection of its own, for commands:
  * waits until it is done. row may be NULL. Returns 0, or -1 with err.
  */
-int query_run(const struct conninfo *ci, bool replication, const char *sql,
+int query_run(struct conninfo *ci, bool replication, const char *sql,
     query_row *row, void *arg, struct err *err);
 
 #endif

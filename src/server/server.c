@@ -137,9 +137,10 @@ server_init(struct server *sv, const struct server_config *config,
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
-	probe_init(&sv->probe, config->pg.conninfo,
+	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
-	catalog_init(&sv->catalog, config->pg.conninfo, &sv->publish.types);
+	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
+	    &sv->publish.types);
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");

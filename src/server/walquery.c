@@ -141,7 +141,7 @@ done_publication(struct walreceiver *wr, struct err *err)
 		return err_set(err, ERR_CONFIG,
 		    "publication \"%s\" does not "
 		    "exist in database \"%s\"; make it with CREATE PUBLICATION",
-		    wr->missing, wr->config->conninfo->dbname);
+		    wr->missing, wr->config->conninfo->text[CI_DBNAME]);
 	return WR_SLOT;
 }
 

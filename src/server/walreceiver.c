@@ -78,7 +78,7 @@ walreceiver_free(struct walreceiver *wr)
 int
 walreceiver_fd(const struct walreceiver *wr)
 {
-	return wr->pg.conn.fd;
+	return pgconn_fd(&wr->pg);
 }
 
 bool
@@ -133,7 +133,7 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_OFFLINE:
 		return wr->retry_at;
 	case WR_CONNECTING:
-		return wr->pg.deadline_at;
+		return pgconn_deadline(&wr->pg);
 	case WR_READY:
 		return wr->wanted ? now : wr->idle_at;
 	case WR_STREAMING:
@@ -499,8 +499,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
 	if (wr->state == WR_OFFLINE && now >= wr->retry_at) {
 		set_state(wr, WR_CONNECTING);
-		return pgconn_open(&wr->pg, wr->config->conninfo, true, now,
-		    err);
+		return pgconn_open(&wr->pg, wr->config->conninfo, true, NULL,
+		    now, err);
 	}
 	if (wr->state == WR_CONNECTING) {
 		if (pgconn_step(&wr->pg, revents, now, err) == -1)

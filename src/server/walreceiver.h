@@ -56,7 +56,7 @@ enum walreceiver_state {
 };
 
 struct walreceiver_config {
-	const struct conninfo *conninfo;
+	struct conninfo *conninfo;
 	const char *slot;
 	const char *const *publication;
 	size_t publications;

@@ -1,0 +1,108 @@
+#include "cli/outside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static char user[256], home[512];
+
+/* A secret file that others can read is no secret: as libpq, it is passed
+ * over, with a warning. */
+static bool
+is_usable(int fd, const char *path, bool secret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		log_warn("conninfo.file", "%s is no plain file: not read",
+		    path);
+		return false;
+	}
+	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+		log_warn("conninfo.file",
+		    "%s can be read by group or others: not read; chmod 600 it",
+		    path);
+		return false;
+	}
+	return true;
+}
+
+static int
+read_all(int fd, const char *path, struct buf *text, struct err *err)
+{
+	uint8_t *to;
+	ssize_t n;
+
+	for (;;) {
+		if ((to = buf_room(text, 4096)) == NULL)
+			return err_set(err, ERR_IO, "%s: too large", path);
+		n = read(fd, to, 4096);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_set(err, ERR_IO, "cannot read %s: %s", path,
+			    strerror(errno));
+		if (n == 0)
+			return 1;
+		buf_added(text, (size_t)n);
+	}
+}
+
+/* As struct conninfo_system has it. */
+static int
+read_file(const char *path, bool secret, struct buf *text, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+
+	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd == -1 && secret) {
+		log_warn("conninfo.file", "cannot read %s: %s", path,
+		    strerror(errno));
+		return 0;
+	}
+	if (fd == -1)
+		return err_set(err, ERR_IO, "cannot read %s: %s", path,
+		    strerror(errno));
+	if (is_usable(fd, path, secret))
+		rc = read_all(fd, path, text, err);
+	close(fd);
+	return rc;
+}
+
+struct conninfo_system outside = { .env = getenv, .read = read_file };
+
+void
+outside_init(void)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *h = getenv("HOME");
+
+	/* A container may run as a user without a name. */
+	snprintf(user, sizeof(user), "%s",
+	    pw != NULL ? pw->pw_name : "postgres");
+	if ((h == NULL || *h == '\0') && pw != NULL)
+		h = pw->pw_dir;
+	snprintf(home, sizeof(home), "%s", h != NULL ? h : "");
+	outside.user = user;
+	outside.home = *home != '\0' ? home : NULL;
+}
+
+void
+outside_hide(const char *secret)
+{
+	union {
+		const char *is;
+		char *writable; /* argv and environ are */
+	} u = { secret };
+
+	if (secret != NULL)
+		memset(u.writable, '*', strlen(secret));
+}
