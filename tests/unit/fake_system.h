@@ -160,7 +160,7 @@ fake_next(const char **list, char *value, size_t cap)
  * Parsing text sets what the list has, "keyword=value|...", and nothing else:
  * all others are as they are without a text. A value of "-" is none.
  */
-static void
+static inline void
 assert_parses(const char *text, const char *list)
 {
 	struct conninfo ci, without;
@@ -192,7 +192,7 @@ assert_parses(const char *text, const char *list)
 	assert_null(ci.host);
 }
 
-static void
+static inline void
 assert_fails(const char *text, enum err_kind kind, const char *says)
 {
 	struct conninfo ci;
