@@ -17,7 +17,7 @@ CFLAGS = -O2 -g
 WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
 	-Wpointer-arith -Wcast-qual -Wsign-compare -Wvla -Wformat=2
 HARDEN = -fstack-protector-strong -fPIE
-LIBS = -lnghttp2 -lprotobuf-nanopb -lcrypto
+LIBS = -lnghttp2 -lprotobuf-nanopb -lssl -lcrypto
 
 OUT = build
 ifdef SANITIZE
@@ -35,7 +35,8 @@ ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
 PB = $(patsubst proto/%.proto,$(OUT)/gen/%.pb,$(wildcard proto/*.proto))
-OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(PB:$(OUT)/%=$(OUT)/obj/%.o)
+GEN = $(PB) $(OUT)/gen/saslprep_tables
+OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(GEN:$(OUT)/%=$(OUT)/obj/%.o)
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
 
@@ -55,6 +56,11 @@ $(OUT)/obj/gen/%.o: $(OUT)/gen/%.c
 $(OUT)/gen/%.pb.c $(OUT)/gen/%.pb.h &: proto/%.proto
 	@mkdir -p $(@D)
 	protoc -Iproto --nanopb_out=$(OUT)/gen $<
+
+$(OUT)/gen/saslprep_tables.c: src/pg/saslprep_tables.py \
+		src/pg/saslprep_tables.h
+	@mkdir -p $(@D)
+	$(PYTHON) $< >$@
 
 -include $(OBJ:.o=.d)
 

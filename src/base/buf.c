@@ -28,6 +28,14 @@ buf_reset(struct buf *b)
 }
 
 void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_reset(b);
+}
+
+void
 buf_shrink(struct buf *b, size_t keep)
 {
 	if (b->cap > keep)

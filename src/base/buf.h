@@ -28,6 +28,8 @@ void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b);
 /* Empties b and clears failed; keeps the memory. */
 void buf_reset(struct buf *b);
+/* Empties b and overwrites what was in it. */
+void buf_wipe(struct buf *b);
 /* Empties b and gives memory above keep bytes back. */
 void buf_shrink(struct buf *b, size_t keep);
 

@@ -38,6 +38,8 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	    options_seconds(o, OPT_DRAIN, &c->drain_us, err) == -1 ||
 	    options_seconds(o, OPT_SHUTDOWN_GRACE, &c->pg.shutdown_grace_us,
 		err) == -1 ||
+	    options_seconds(o, OPT_SERVER_TIMEOUT, &c->pg.server_timeout_us,
+		err) == -1 ||
 	    read_create_slot(c, o, err) == -1)
 		return -1;
 	if (c->buffer_size < MIN_BUFFER)

@@ -1,6 +1,7 @@
 #include "net/addr.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,25 @@ addr_resolve(struct addr *list, const char *host, const char *port,
 	return n;
 }
 
+bool
+addr_is_unix(const struct addr *a)
+{
+	return a->sa.ss_family == AF_UNIX;
+}
+
+bool
+addr_is_local(const struct addr *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a->sa;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a->sa;
+
+	if (a->sa.ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (a->sa.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	return addr_is_unix(a);
+}
+
 int
 addr_numeric(struct addr *list, const char *host, const char *port)
 {
@@ -76,6 +96,13 @@ unix_address(struct addr *a, const char *dir, const char *port)
 	if (n < 0 || (size_t)n >= sizeof(un->sun_path))
 		return -1;
 	a->len = sizeof(*un);
+	if (*dir == '@') { /* its length counts, its first byte is NUL */
+		un->sun_path[0] = '\0';
+		a->len = (socklen_t)offsetof(struct sockaddr_un, sun_path) +
+		    (socklen_t)n;
+		snprintf(a->text, sizeof(a->text), "@%s", un->sun_path + 1);
+		return 0;
+	}
 	snprintf(a->text, sizeof(a->text), "%s", un->sun_path);
 	return 0;
 }

@@ -29,12 +29,17 @@ void addr_describe(struct addr *a);
 int addr_resolve(struct addr *list, const char *host, const char *port,
     bool passive, struct err *err);
 
+bool addr_is_unix(const struct addr *a);
+/* Of this machine: a Unix socket, or loopback. */
+bool addr_is_local(const struct addr *a);
+
 /* The address that host says, if it is numeric: into list[0]. Returns 1, or 0
  * when it is a name. */
 int addr_numeric(struct addr *list, const char *host, const char *port);
 
 /* The Unix socket of PostgreSQL on this port in directory dir ("": the first
- * of the usual ones that has it). Returns 0, or -1 with ERR_IO. */
+ * of the usual ones that has it; with a leading '@' an abstract one, see
+ * unix(7)). Returns 0, or -1 with ERR_USAGE. */
 int addr_pg_socket(struct addr *a, const char *dir, const char *port,
     struct err *err);
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,8 @@ void
 conn_init(struct conn *c, size_t in_max, size_t out_max)
 {
 	c->fd = -1;
+	c->tls = NULL;
+	c->read_wants = c->write_wants = 0;
 	buf_init(&c->in, in_max);
 	buf_init(&c->out, out_max);
 }
@@ -39,6 +42,9 @@ conn_adopt(struct conn *c, int fd)
 void
 conn_close(struct conn *c)
 {
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->read_wants = c->write_wants = 0;
 	if (c->fd != -1)
 		close(c->fd);
 	c->fd = -1;
@@ -78,56 +84,198 @@ conn_connected(struct conn *c, struct err *err)
 	return err_set(err, ERR_IO, "cannot connect: %s", strerror(error));
 }
 
+static void
+set_number(int fd, int option, int n)
+{
+	if (n > 0)
+		setsockopt(fd, IPPROTO_TCP, option, &n, sizeof(n));
+}
+
 void
 conn_set_keepalive(struct conn *c, const struct conn_keepalive *k)
 {
-	(void)c;
-	(void)k;
+	int on = k->on != 0;
+
+	if (setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1)
+		return;
+	set_number(c->fd, TCP_USER_TIMEOUT, k->user_timeout_ms);
+	if (!on)
+		return;
+	set_number(c->fd, TCP_KEEPIDLE, k->idle_s);
+	set_number(c->fd, TCP_KEEPINTVL, k->interval_s);
+	set_number(c->fd, TCP_KEEPCNT, k->count);
+}
+
+int
+conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct passwd pw, *found = NULL;
+	char text[1024];
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return err_set(err, ERR_IO, "cannot tell who listens: %s",
+		    strerror(errno));
+	if (getpwuid_r(peer.uid, &pw, text, sizeof(text), &found) != 0 ||
+	    found == NULL)
+		return err_set(err, ERR_IO,
+		    "who listens is unknown: user ID %u has no name",
+		    (unsigned)peer.uid);
+	snprintf(user, cap, "%s", pw.pw_name);
+	return 0;
+}
+
+int
+conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err)
+{
+	c->tls = tls_client(s, c->fd, err);
+	return c->tls == NULL ? -1 : 0;
+}
+
+/* What a step of TLS means here, and what it waits for. */
+static enum conn_result
+outcome(enum tls_result result, short *wants)
+{
+	*wants = 0;
+	switch (result) {
+	case TLS_OK:
+		return CONN_OK;
+	case TLS_WANT_READ:
+		*wants = POLLIN;
+		return CONN_AGAIN;
+	case TLS_WANT_WRITE:
+		*wants = POLLOUT;
+		return CONN_AGAIN;
+	case TLS_EOF:
+		return CONN_EOF;
+	default:
+		return CONN_ERROR;
+	}
 }
 
 enum conn_result
-conn_read(struct conn *c, size_t n, struct err *err)
+conn_handshake(struct conn *c, struct err *err)
 {
-	uint8_t *to = buf_room(&c->in, n);
-	ssize_t got;
+	enum conn_result result =
+	    outcome(tls_handshake(c->tls, err), &c->read_wants);
 
-	if (to == NULL) {
-		err_set(err, ERR_NOMEM, "out of memory for input");
-		return CONN_ERROR;
-	}
+	return result == CONN_EOF ? CONN_ERROR : result;
+}
+
+short
+conn_want(const struct conn *c)
+{
+	return c->read_wants | c->write_wants;
+}
+
+/* How often a step reads or writes is up to the callers below. */
+static enum conn_result
+receive(struct conn *c, void *to, size_t n, size_t *got, struct err *err)
+{
+	ssize_t rc;
+
+	if (c->tls != NULL)
+		return outcome(tls_read(c->tls, to, n, got, err),
+		    &c->read_wants);
 	do
-		got = recv(c->fd, to, n, 0);
-	while (got == -1 && errno == EINTR);
-	if (got > 0) {
-		buf_added(&c->in, (size_t)got);
-		return CONN_OK;
-	}
-	if (got == 0)
+		rc = recv(c->fd, to, n, 0);
+	while (rc == -1 && errno == EINTR);
+	if (rc == 0)
 		return CONN_EOF;
+	*got = rc > 0 ? (size_t)rc : 0;
+	if (rc > 0)
+		return CONN_OK;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return CONN_AGAIN;
 	err_set(err, ERR_IO, "read: %s", strerror(errno));
 	return CONN_ERROR;
 }
 
+static enum conn_result
+transmit(struct conn *c, const void *from, size_t n, size_t *put,
+    struct err *err)
+{
+	ssize_t rc;
+
+	if (c->tls != NULL)
+		return outcome(tls_write(c->tls, from, n, put, err),
+		    &c->write_wants);
+	do
+		rc = send(c->fd, from, n, MSG_NOSIGNAL);
+	while (rc == -1 && errno == EINTR);
+	*put = rc > 0 ? (size_t)rc : 0;
+	if (rc >= 0)
+		return CONN_OK;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return CONN_AGAIN;
+	err_set(err, ERR_IO, "write: %s", strerror(errno));
+	return CONN_ERROR;
+}
+
+enum conn_result
+conn_read_byte(struct conn *c, uint8_t *byte, struct err *err)
+{
+	size_t got;
+
+	return receive(c, byte, 1, &got, err);
+}
+
+static enum conn_result
+read_some(struct conn *c, size_t n, size_t *got, struct err *err)
+{
+	uint8_t *to = buf_room(&c->in, n);
+	enum conn_result result;
+
+	if (to == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory for input");
+		return CONN_ERROR;
+	}
+	result = receive(c, to, n, got, err);
+	if (result == CONN_OK)
+		buf_added(&c->in, *got);
+	return result;
+}
+
+/* A record of TLS at a time: as many as n bytes take, and all of the last. */
+static enum conn_result
+read_records(struct conn *c, size_t n, struct err *err)
+{
+	size_t all = 0, got, left = n;
+	enum conn_result result;
+
+	do {
+		result = read_some(c, left, &got, err);
+		if (result != CONN_OK)
+			break;
+		all += got;
+		left = all < n ? n - all : tls_pending(c->tls);
+	} while (left > 0);
+	/* What ended it comes again, after what came before it. */
+	return all > 0 ? CONN_OK : result;
+}
+
+enum conn_result
+conn_read(struct conn *c, size_t n, struct err *err)
+{
+	size_t got;
+
+	return c->tls != NULL ? read_records(c, n, err)
+			      : read_some(c, n, &got, err);
+}
+
 enum conn_result
 conn_flush(struct conn *c, struct err *err)
 {
-	ssize_t n;
+	enum conn_result result;
+	size_t n;
 
 	while (buf_unread(&c->out) > 0) {
-		n = send(c->fd, buf_head(&c->out), buf_unread(&c->out),
-		    MSG_NOSIGNAL);
-		if (n >= 0) {
-			buf_consume(&c->out, (size_t)n);
-			continue;
-		}
-		if (errno == EINTR)
-			continue;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return CONN_AGAIN;
-		err_set(err, ERR_IO, "write: %s", strerror(errno));
-		return CONN_ERROR;
+		result = transmit(c, buf_head(&c->out), buf_unread(&c->out), &n,
+		    err);
+		if (result != CONN_OK)
+			return result;
+		buf_consume(&c->out, n);
 	}
 	return CONN_OK;
 }

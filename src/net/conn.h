@@ -9,14 +9,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "net/addr.h"
+#include "net/tls.h"
 
 /*
- * One non-blocking stream socket with a buffer each way. Nothing here waits
- * but conn_wait.
+ * One non-blocking stream socket with a buffer each way, in the clear or over
+ * TLS. Nothing here waits but conn_wait.
  */
 struct conn {
 	int fd; /* -1 when closed */
 	struct buf in, out;
+	struct tls *tls;               /* NULL: in the clear; owned */
+	short read_wants, write_wants; /* what TLS waits for instead of what
+					  one would think: POLLOUT, POLLIN */
 };
 
 /* Bytes each buffer may grow to. */
@@ -36,9 +40,29 @@ struct conn_keepalive {
 };
 void conn_set_keepalive(struct conn *c, const struct conn_keepalive *k);
 
+/* TCP keepalive and TCP_USER_TIMEOUT; 0 leaves a number to the system. Unix
+ * sockets have none. */
 enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
 
-/* Reads once, at most n bytes, to the end of c->in. CONN_OK: something came.
+/* One byte, of a connection in the clear; c->in has no part in it. */
+enum conn_result conn_read_byte(struct conn *c, uint8_t *byte, struct err *err);
+
+/* Makes TLS of it, as a client (see net/tls.h; s has to live until the
+ * handshake is done). Returns 0, or -1 with err. */
+int
+conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err);
+/* CONN_OK: done; CONN_AGAIN: poll for conn_want. */
+enum conn_result conn_handshake(struct conn *c, struct err *err);
+/* What to poll for beyond what is to be read or written. */
+short conn_want(const struct conn *c);
+
+/* The user that the process at the other end of a Unix socket runs as. Returns
+ * 0, or -1 with ERR_IO. */
+int
+conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err);
+
+/* Reads once, at most n bytes (over TLS also what is left of a record, since
+ * poll would not tell of it), to the end of c->in. CONN_OK: something came.
  * CONN_ERROR fills err. */
 enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
 /* Writes c->out as far as the socket takes it. CONN_OK: all of it. */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "pg/auth.h"
 
 /*
  * Where the database is and who we are, from a connection string, a service,
@@ -72,11 +73,6 @@ enum {
 enum { SSLNEGOTIATION_POSTGRES, SSLNEGOTIATION_DIRECT };
 enum { SSLCERTMODE_DISABLE, SSLCERTMODE_ALLOW, SSLCERTMODE_REQUIRE };
 enum {
-	CHANNEL_BINDING_DISABLE,
-	CHANNEL_BINDING_PREFER,
-	CHANNEL_BINDING_REQUIRE
-};
-enum {
 	TARGET_ANY,
 	TARGET_READ_WRITE,
 	TARGET_READ_ONLY,
@@ -85,15 +81,6 @@ enum {
 	TARGET_PREFER_STANDBY
 };
 enum { TLS_ANY, TLS_1, TLS_1_1, TLS_1_2, TLS_1_3 };
-
-/* Methods of require_auth, as bits. */
-enum {
-	AUTH_ALLOW_NONE = 1,
-	AUTH_ALLOW_PASSWORD = 2,
-	AUTH_ALLOW_MD5 = 4,
-	AUTH_ALLOW_SCRAM = 8,
-	AUTH_ALLOW_ALL = 15,
-};
 
 /* What is outside. */
 struct conninfo_system {

@@ -18,7 +18,6 @@ struct passfile_key {
 
 /* The password in the n bytes of text for this key, to be wiped and freed by
  * the caller; NULL when there is none, or no memory. */
-char *
-passfile_find(const char *text, size_t n, const struct passfile_key *key);
+char *passfile_find(const char *text, size_t n, const struct passfile_key *key);
 
 #endif

@@ -5,24 +5,34 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/b64.h"
 #include "base/rd.h"
+#include "pg/saslprep.h"
 
 /*
- *	client-first:	n,,n=USER,r=NONCE
+ *	client-first:	GS2 n=USER,r=NONCE
  *	server-first:	r=NONCE...,s=SALT,i=ITERATIONS
- *	client-final:	c=biws,r=NONCE...,p=PROOF
+ *	client-final:	c=CHANNEL,r=NONCE...,p=PROOF
  *	server-final:	v=SIGNATURE | e=ERROR
  *
- * "n,," is the GS2 header: no channel binding, no authorization identity;
- * "biws" is the same in base64.
+ * GS2 is "n,,", "y,," or "p=tls-server-end-point,,": what of channel binding,
+ * and no authorization identity. CHANNEL is base64 of the same and, after "p",
+ * the certificate's hash.
  */
 
 #define KEY_LEN 32
 #define MAX_SALT 1024
 #define MAX_ERROR_TEXT 100
+#define MAX_GS2 24
+
+static const char *const gs2[] = {
+	[SCRAM_UNBOUND] = "n,,",
+	[SCRAM_NOT_OFFERED] = "y,,",
+	[SCRAM_BOUND] = "p=tls-server-end-point,,",
+};
 
 struct span {
 	const char *p;
@@ -46,6 +56,17 @@ struct keys {
 };
 
 void
+scram_bind(struct scram *s, enum scram_flag flag, const uint8_t *binding,
+    size_t len)
+{
+	assert(len <= sizeof(s->binding) && (len > 0) == (flag == SCRAM_BOUND));
+	s->flag = flag;
+	s->binding_len = len;
+	if (len > 0)
+		memcpy(s->binding, binding, len);
+}
+
+void
 scram_first(struct scram *s, const char *user, const char *nonce,
     struct buf *out)
 {
@@ -53,14 +74,14 @@ scram_first(struct scram *s, const char *user, const char *nonce,
 
 	assert(*nonce != '\0' && strlen(nonce) <= SCRAM_NONCE_LEN);
 	assert(strpbrk(user, "=,") == NULL);
-	memset(s, 0, sizeof(*s));
 	snprintf(s->nonce, sizeof(s->nonce), "%s", nonce);
 	n = snprintf(s->first_bare, sizeof(s->first_bare), "n=%s,r=%s", user,
 	    nonce);
 	assert(n < (int)sizeof(s->first_bare));
 	(void)n;
-	buf_put_str(out, "n,,");
+	buf_put_str(out, gs2[s->flag]);
 	buf_put_str(out, s->first_bare);
+	s->iterations = 0;
 	s->state = SCRAM_FIRST;
 }
 
@@ -181,9 +202,16 @@ derive(struct scram *s, struct keys *k, const char *password,
 }
 
 static void
-put_final_bare(struct buf *b, const struct span *nonce)
+put_final_bare(struct buf *b, const struct scram *s, const struct span *nonce)
 {
-	buf_put_str(b, "c=biws,r=");
+	uint8_t channel[MAX_GS2 + SCRAM_BINDING_MAX];
+	char text[B64_ENCODED_LEN(sizeof(channel)) + 1];
+	size_t n = strlen(gs2[s->flag]);
+
+	memcpy(channel, gs2[s->flag], n);
+	memcpy(channel + n, s->binding, s->binding_len);
+	b64_encode(text, channel, n + s->binding_len);
+	buf_putf(b, "c=%s,r=", text);
 	buf_put(b, nonce->p, nonce->len);
 }
 
@@ -195,11 +223,12 @@ put_auth_message(struct buf *auth, const struct scram *s, const uint8_t *msg,
 	buf_put_u8(auth, ',');
 	buf_put(auth, msg, len);
 	buf_put_u8(auth, ',');
-	put_final_bare(auth, nonce);
+	put_final_bare(auth, s, nonce);
 }
 
+/* prepared is the password after saslprep. */
 static int
-answer(struct scram *s, const char *password, const uint8_t *msg, size_t len,
+answer(struct scram *s, const char *prepared, const uint8_t *msg, size_t len,
     struct buf *out, struct err *err)
 {
 	struct server_first m;
@@ -210,13 +239,14 @@ answer(struct scram *s, const char *password, const uint8_t *msg, size_t len,
 
 	if (parse_first(s, rd_make(msg, len), &m, err) == -1)
 		return -1;
+	s->iterations = m.iterations;
 	buf_init(&auth, 512 + 2 * len);
 	put_auth_message(&auth, s, msg, len, &m.nonce);
-	ok = !auth.failed && derive(s, &k, password, &m, &auth);
+	ok = !auth.failed && derive(s, &k, prepared, &m, &auth);
 	buf_free(&auth);
 	if (ok) {
 		b64_encode(proof, k.proof, KEY_LEN);
-		put_final_bare(out, &m.nonce);
+		put_final_bare(out, s, &m.nonce);
 		buf_putf(out, ",p=%s", proof);
 	}
 	OPENSSL_cleanse(&k, sizeof(k));
@@ -224,6 +254,21 @@ answer(struct scram *s, const char *password, const uint8_t *msg, size_t len,
 		return err_set(err, ERR_AUTH,
 		    "SCRAM: OpenSSL could not compute the proof");
 	return 0;
+}
+
+static int
+prepare_and_answer(struct scram *s, const char *password, const uint8_t *msg,
+    size_t len, struct buf *out, struct err *err)
+{
+	char *prepared = saslprep(password);
+	int rc;
+
+	if (prepared == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	rc = answer(s, prepared, msg, len, out, err);
+	OPENSSL_cleanse(prepared, strlen(prepared));
+	free(prepared);
+	return rc;
 }
 
 int
@@ -236,7 +281,7 @@ scram_final(struct scram *s, const char *password, const uint8_t *msg,
 		rc = err_set(err, ERR_AUTH,
 		    "SCRAM: the server's first message is out of turn");
 	else
-		rc = answer(s, password, msg, len, out, err);
+		rc = prepare_and_answer(s, password, msg, len, out, err);
 	if (rc == -1)
 		scram_wipe(s);
 	else

@@ -9,6 +9,7 @@
 #define MAX_SMALL 30000 /* libpq: others do not get this long */
 #define MAX_AUTH 2000   /* libpq: nor an authentication request */
 #define PROTOCOL_3_0 (3u << 16)
+#define SSL_REQUEST (1234u << 16 | 5679)
 
 /* The most a message of this type may hold, or 0 when it may not come now. */
 static size_t
@@ -196,6 +197,15 @@ end_message(struct buf *out, size_t at)
 	p[1] = (uint8_t)(len >> 16);
 	p[2] = (uint8_t)(len >> 8);
 	p[3] = (uint8_t)len;
+}
+
+void
+wire_put_ssl_request(struct buf *out)
+{
+	size_t at = begin_message(out, 0);
+
+	buf_put_u32(out, SSL_REQUEST);
+	end_message(out, at);
 }
 
 void

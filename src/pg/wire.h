@@ -101,6 +101,8 @@ struct wire_param {
 };
 
 /* Frontend messages, appended to out. */
+/* Asks for TLS: before anything else. */
+void wire_put_ssl_request(struct buf *out);
 void
 wire_put_startup(struct buf *out, const struct wire_param *params, size_t n);
 void wire_put_query(struct buf *out, const char *sql);

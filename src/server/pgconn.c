@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/b64.h"
-#include "base/clock.h"
 #include "base/log.h"
 
 /* Queries and status updates are small; a password may not be. */
@@ -22,8 +21,9 @@ pgconn_init(struct pgconn *pc)
 	pgdial_init(&pc->dial);
 }
 
-void
-pgconn_close(struct pgconn *pc)
+/* What was said until now; a password may be in it. */
+static void
+forget(struct pgconn *pc)
 {
 	struct err ignored;
 
@@ -31,25 +31,40 @@ pgconn_close(struct pgconn *pc)
 		wire_put_terminate(&pc->conn.out);
 		conn_flush(&pc->conn, &ignored);
 	}
+	buf_wipe(&pc->conn.out);
 	conn_close(&pc->conn);
-	pgdial_free(&pc->dial);
-	scram_wipe(&pc->scram);
-	pc->state = PGCONN_CLOSED;
+	auth_wipe(&pc->auth);
 	pc->cut = pc->want = 0;
 	pc->notice.kind = ERR_NONE;
+	pc->authenticated = pc->standby = pc->read_only = false;
 }
 
-/* On to the next address that can be connected to. */
-static int
-dial(struct pgconn *pc, int64_t now, struct err *err)
+void
+pgconn_close(struct pgconn *pc)
 {
-	pc->authenticated = pc->standby = pc->read_only = false;
+	forget(pc);
+	pgdial_free(&pc->dial);
+	pc->state = PGCONN_CLOSED;
+}
+
+/* On to the next address that can be connected to, or to the same in the other
+ * way. */
+static int
+dial(struct pgconn *pc, bool again, int64_t now, struct err *err)
+{
+	size_t host_at = pc->dial.host_at;
+	int addr_at = pc->dial.addr_at;
+
 	switch (pgdial_step(&pc->dial, &pc->conn, now, err)) {
 	case PGDIAL_RESOLVING:
 		pc->state = PGCONN_RESOLVING;
 		return 0;
 	case PGDIAL_CONNECTING:
 		pc->state = PGCONN_CONNECTING;
+		if (!again || pc->dial.host_at != host_at ||
+		    pc->dial.addr_at != addr_at)
+			sslmode_begin(&pc->sslmode, pc->ci,
+			    addr_is_unix(pgdial_address(&pc->dial)));
 		return 0;
 	default:
 		return -1;
@@ -68,7 +83,7 @@ pgconn_open(struct pgconn *pc, struct conninfo *ci, bool replication,
 		wanted = &beside->dial;
 	if (conninfo_passwords(ci, err) == 0 &&
 	    pgdial_begin(&pc->dial, ci, wanted, err) == 0 &&
-	    dial(pc, now, err) == 0)
+	    dial(pc, false, now, err) == 0)
 		return 0;
 	pgconn_close(pc);
 	return -1;
@@ -107,193 +122,32 @@ send_startup(struct pgconn *pc)
 	pc->state = PGCONN_LOGIN;
 }
 
-static const char *
-password(const struct pgconn *pc)
-{
-	return pgdial_host(&pc->dial)->password;
-}
-
-static int
-need_password(const struct pgconn *pc, struct err *err)
-{
-	if (password(pc) != NULL)
-		return 0;
-	return err_set(err, ERR_AUTH,
-	    "the server asks for the password of "
-	    "user \"%.100s\", and none was given (password= or PGPASSWORD)",
-	    pc->ci->text[CI_USER]);
-}
-
-static int
-answer_cleartext(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	(void)r;
-	if (need_password(pc, err) == -1)
-		return -1;
-	wire_put_password(&pc->conn.out, password(pc));
-	return 0;
-}
-
-static int
-answer_md5(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	const uint8_t *salt = rd_bytes(r, 4);
-	char hash[36];
-
-	if (salt == NULL)
-		return err_set(err, ERR_PROTO, "MD5 request without a salt");
-	if (need_password(pc, err) == -1)
-		return -1;
-	if (scram_md5(hash, pc->ci->text[CI_USER], password(pc), salt) == -1)
-		return err_set(err, ERR_AUTH,
-		    "the server asks for an MD5 "
-		    "password, which this OpenSSL refuses; use scram-sha-256");
-	wire_put_password(&pc->conn.out, hash);
-	return 0;
-}
-
-static int
-answer_sasl(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	uint8_t random[SCRAM_NONCE_LEN / 4 * 3];
-	char nonce[SCRAM_NONCE_LEN + 1];
-	const char *mechanism;
-	bool offered = false;
-	struct buf first;
-
-	while (!r->bad && *(mechanism = rd_cstr(r)) != '\0')
-		offered |= strcmp(mechanism, "SCRAM-SHA-256") == 0;
-	if (!offered)
-		return err_set(err, ERR_AUTH,
-		    "the server offers no SASL "
-		    "mechanism that is supported (SCRAM-SHA-256)");
-	if (need_password(pc, err) == -1)
-		return -1;
-	if (pc->scram.state != SCRAM_START)
-		return err_set(err, ERR_AUTH, "the server began SCRAM twice");
-	if (RAND_bytes(random, sizeof(random)) != 1)
-		return err_set(err, ERR_AUTH, "no random bytes for SCRAM");
-	b64_encode(nonce, random, sizeof(random));
-	buf_init(&first, 1024);
-	scram_first(&pc->scram, "", nonce, &first);
-	wire_put_sasl_initial(&pc->conn.out, "SCRAM-SHA-256", buf_head(&first),
-	    buf_unread(&first));
-	buf_free(&first);
-	return 0;
-}
-
-static int
-answer_sasl_continue(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	size_t n = rd_left(r);
-	struct buf final;
-	int rc;
-
-	buf_init(&final, 4096);
-	rc = scram_final(&pc->scram, password(pc), rd_bytes(r, n), n, &final,
-	    err);
-	if (rc == 0)
-		wire_put_sasl_response(&pc->conn.out, buf_head(&final),
-		    buf_unread(&final));
-	buf_free(&final);
-	return rc;
-}
-
-static int
-answer_sasl_final(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	size_t n = rd_left(r);
-
-	return scram_verify(&pc->scram, rd_bytes(r, n), n, err);
-}
-
-/* AuthenticationOk in the middle of SCRAM comes from somebody who does not
- * know the password. */
-static int
-answer_ok(struct pgconn *pc, struct rd *r, struct err *err)
-{
-	(void)r;
-	if (pc->scram.state != SCRAM_START && !scram_done(&pc->scram))
-		return err_set(err, ERR_AUTH,
-		    "the server did not prove that "
-		    "it knows the password: not trusted");
-	pc->authenticated = true;
-	scram_wipe(&pc->scram);
-	return 0;
-}
-
-static const struct {
-	uint32_t request;
-	int (*answer)(struct pgconn *, struct rd *, struct err *);
-	const char *refused; /* the name of a method that is not supported */
-} methods[] = {
-	{ AUTH_OK, answer_ok, NULL },
-	{ AUTH_CLEARTEXT, answer_cleartext, NULL },
-	{ AUTH_MD5, answer_md5, NULL },
-	{ AUTH_SASL, answer_sasl, NULL },
-	{ AUTH_SASL_CONTINUE, answer_sasl_continue, NULL },
-	{ AUTH_SASL_FINAL, answer_sasl_final, NULL },
-	{ 2, NULL, "Kerberos V5" },
-	{ 6, NULL, "SCM credentials" },
-	{ 7, NULL, "GSSAPI" },
-	{ 9, NULL, "SSPI" },
-};
-
 static int
 authenticate(struct pgconn *pc, const struct wire_msg *msg, struct err *err)
 {
-	struct rd r = rd_make(msg->body, msg->len);
-	uint32_t request = rd_u32(&r);
+	struct auth_policy policy = {
+		.user = pc->ci->text[CI_USER],
+		.password = pgdial_host(&pc->dial)->password,
+		.allowed = pc->ci->auth_allowed,
+		.channel_binding = pc->ci->value[CI_CHANNEL_BINDING],
+		.tls = pc->conn.tls != NULL,
+	};
+	uint8_t binding[TLS_HASH_MAX];
+	struct err why;
+	int rc;
 
-	if (r.bad || pc->authenticated)
+	if (pc->authenticated)
 		return err_set(err, ERR_PROTO,
-		    "the server sent an "
-		    "authentication request out of turn");
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		if (methods[i].request != request)
-			continue;
-		if (methods[i].answer != NULL)
-			return methods[i].answer(pc, &r, err);
-		return err_set(err, ERR_AUTH,
-		    "the server asks for %s "
-		    "authentication, which is not supported; use scram-sha-256"
-		    " in pg_hba.conf",
-		    methods[i].refused);
-	}
-	return err_set(err, ERR_AUTH,
-	    "the server asks for the unknown "
-	    "authentication method %u",
-	    request);
-}
-
-static int
-login(struct pgconn *pc, struct err *err)
-{
-	struct wire_msg msg;
-	int got;
-
-	while ((got = pgconn_next(pc, &msg, err)) == 1) {
-		switch (msg.type) {
-		case PQ_AUTHENTICATION:
-			if (authenticate(pc, &msg, err) == -1)
-				return -1;
-			break;
-		case PQ_NEGOTIATE:
-			return err_set(err, ERR_PROTO,
-			    "the server does not speak protocol 3.0");
-		case PQ_BACKEND_KEY_DATA:
-			break;
-		case PQ_READY:
-			pc->state = PGCONN_READY;
-			return 0;
-		default:
-			return err_set(err, ERR_PROTO,
-			    "the server sent "
-			    "message type '%c' during login",
-			    msg.type);
-		}
-	}
-	return got;
+		    "the server sent an authentication request out of turn");
+	if (policy.tls &&
+	    tls_server_end_point(pc->conn.tls, binding, &policy.binding_len,
+		&why) == 0)
+		policy.binding = binding;
+	else if (policy.tls)
+		policy.binding_why = why.text;
+	rc = auth_message(&pc->auth, &policy, msg, &pc->conn.out, err);
+	pc->authenticated = rc == 1;
+	return rc == -1 ? -1 : 0;
 }
 
 /* target_session_attrs, by what the server reports of itself. */
@@ -328,25 +182,181 @@ check_session(const struct pgconn *pc, struct err *err)
 }
 
 static int
+login(struct pgconn *pc, struct err *err)
+{
+	struct wire_msg msg;
+	int got;
+
+	while ((got = pgconn_next(pc, &msg, err)) == 1) {
+		switch (msg.type) {
+		case PQ_AUTHENTICATION:
+			if (authenticate(pc, &msg, err) == -1)
+				return -1;
+			break;
+		case PQ_NEGOTIATE:
+			return err_set(err, ERR_PROTO,
+			    "the server does not speak protocol 3.0");
+		case PQ_BACKEND_KEY_DATA:
+			break;
+		case PQ_READY:
+			pc->state = PGCONN_READY;
+			buf_wipe(&pc->conn.out);
+			auth_wipe(&pc->auth);
+			return check_session(pc, err);
+		default:
+			return err_set(err, ERR_PROTO,
+			    "the server sent "
+			    "message type '%c' during login",
+			    msg.type);
+		}
+	}
+	return got;
+}
+
+static int
+begin_login(struct pgconn *pc, struct err *err)
+{
+	uint8_t random[SCRAM_NONCE_LEN / 4 * 3];
+	char nonce[SCRAM_NONCE_LEN + 1];
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return err_set(err, ERR_AUTH, "no random bytes for SCRAM");
+	b64_encode(nonce, random, sizeof(random));
+	auth_init(&pc->auth, nonce);
+	send_startup(pc);
+	return 0;
+}
+
+static void
+set_tls(struct pgconn *pc)
+{
+	char *const *text = pc->ci->text;
+	const int *value = pc->ci->value;
+
+	pc->tls = (struct tls_settings){
+		.host = pgdial_host(&pc->dial)->host,
+		.home = pc->ci->sys->home,
+		.root = text[CI_SSLROOTCERT],
+		.cert = text[CI_SSLCERT],
+		.key = text[CI_SSLKEY],
+		.key_password = text[CI_SSLPASSWORD],
+		.crl = text[CI_SSLCRL],
+		.crl_dir = text[CI_SSLCRLDIR],
+		.min_version = text[CI_SSL_MIN_PROTOCOL_VERSION],
+		.max_version = text[CI_SSL_MAX_PROTOCOL_VERSION],
+		.verify = value[CI_SSLMODE] == SSLMODE_VERIFY_FULL
+		    ? TLS_VERIFY_FULL
+		    : value[CI_SSLMODE] == SSLMODE_VERIFY_CA ? TLS_VERIFY_CA
+							     : TLS_VERIFY_NONE,
+		.cert_use = (enum tls_cert_use)value[CI_SSLCERTMODE],
+		.sni = value[CI_SSLSNI] != 0,
+		.alpn_required = pc->sslmode.direct,
+	};
+}
+
+static int
+begin_handshake(struct pgconn *pc, struct err *err)
+{
+	set_tls(pc);
+	pc->state = PGCONN_HANDSHAKE;
+	return conn_start_tls(&pc->conn, &pc->tls, err);
+}
+
+/* requirepeer: who is at the other end of the Unix socket? */
+static int
+check_peer(struct pgconn *pc, struct err *err)
+{
+	const char *wanted = pc->ci->text[CI_REQUIREPEER];
+	char user[256];
+
+	if (*wanted == '\0' || !addr_is_unix(pgdial_address(&pc->dial)))
+		return 0;
+	if (conn_peer_user(&pc->conn, user, sizeof(user), err) == -1)
+		return -1;
+	if (strcmp(user, wanted) == 0)
+		return 0;
+	return err_set(err, ERR_AUTH,
+	    "requirepeer is \"%.100s\", but the server runs as \"%.100s\"",
+	    wanted, user);
+}
+
+static int
+connected(struct pgconn *pc, struct err *err)
+{
+	if (conn_connected(&pc->conn, err) == -1 || check_peer(pc, err) == -1)
+		return -1;
+	if (!pc->sslmode.tls)
+		return begin_login(pc, err);
+	if (pc->sslmode.direct)
+		return begin_handshake(pc, err);
+	wire_put_ssl_request(&pc->conn.out);
+	pc->state = PGCONN_SSL_REQUEST;
+	return pgconn_flush(pc, err);
+}
+
+/* One byte, and what comes behind it has to be TLS (CVE-2021-23222): it is not
+ * in pc->conn.in, which stays empty. */
+static int
+take_ssl_answer(struct pgconn *pc, struct err *err)
+{
+	uint8_t answer;
+
+	switch (conn_read_byte(&pc->conn, &answer, err)) {
+	case CONN_OK:
+		break;
+	case CONN_AGAIN:
+		return pgconn_flush(pc, err);
+	case CONN_EOF:
+		return err_set(err, ERR_IO, "the server closed the connection");
+	default:
+		return -1;
+	}
+	switch (sslmode_answer(&pc->sslmode, answer, err)) {
+	case 1:
+		return begin_handshake(pc, err);
+	case 0:
+		return begin_login(pc, err);
+	default:
+		return -1;
+	}
+}
+
+static int
+handshake(struct pgconn *pc, struct err *err)
+{
+	switch (conn_handshake(&pc->conn, err)) {
+	case CONN_OK:
+		return begin_login(pc, err);
+	case CONN_AGAIN:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
 step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 {
 	if (now >= pc->dial.deadline_at)
 		return err_set(err, ERR_IO, "timed out");
-	if (pc->state == PGCONN_CONNECTING && revents != 0) {
-		if (conn_connected(&pc->conn, err) == -1)
-			return -1;
-		send_startup(pc);
-	}
+	if (pc->state == PGCONN_CONNECTING && revents != 0 &&
+	    connected(pc, err) == -1)
+		return -1;
+	if (pc->state == PGCONN_SSL_REQUEST && take_ssl_answer(pc, err) == -1)
+		return -1;
+	if (pc->state == PGCONN_HANDSHAKE && handshake(pc, err) == -1)
+		return -1;
 	if (pc->state == PGCONN_LOGIN) {
 		if (pgconn_flush(pc, err) == -1)
 			return -1;
 		if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
 		    pgconn_fill(pc, LOGIN_READ, err) == -1)
 			return -1;
-		if (login(pc, err) == -1 || pgconn_flush(pc, err) == -1)
+		if (login(pc, err) == -1)
 			return -1;
+		return pgconn_flush(pc, err);
 	}
-	return pc->state == PGCONN_READY ? check_session(pc, err) : 0;
+	return 0;
 }
 
 /* May another host do better? Where the network failed, or the server takes no
@@ -358,22 +368,44 @@ is_passing(const struct err *err)
 	    strcmp(err->sqlstate, "53300") == 0;
 }
 
-/* The address is of no use. */
+/* Once more with this address, with TLS or without. */
+static bool
+other_way(struct pgconn *pc, struct err *err)
+{
+	bool in_handshake = pc->state == PGCONN_HANDSHAKE;
+
+	if (pc->authenticated ||
+	    !sslmode_other(&pc->sslmode, in_handshake, err))
+		return false;
+	if (in_handshake)
+		log_warn("pg.no_tls", "%s: %s; trying without TLS",
+		    pgdial_address(&pc->dial)->text, err->text);
+	return true;
+}
+
+/* This address will not do, or not in this way. */
 static int
 give_up(struct pgconn *pc, int64_t now, struct err *err)
 {
-	conn_close(&pc->conn);
-	scram_wipe(&pc->scram);
-	pc->cut = pc->want = 0;
-	if (pc->state == PGCONN_READY)
+	bool again = other_way(pc, err), whole = pc->state == PGCONN_READY;
+
+	forget(pc);
+	if (!again && whole)
 		pgdial_refused_host(&pc->dial, err);
-	else
+	else if (!again)
 		pgdial_refused(&pc->dial, err);
-	if (is_passing(err) && dial(pc, now, err) == 0)
+	if ((again || is_passing(err)) && dial(pc, again, now, err) == 0)
 		return 0;
 	*err = pc->dial.failed;
 	pgconn_close(pc);
 	return -1;
+}
+
+int
+pgconn_refuse(struct pgconn *pc, int64_t now, struct err *err)
+{
+	err->kind = ERR_IO;
+	return give_up(pc, now, err);
 }
 
 int
@@ -382,7 +414,7 @@ pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 	int rc;
 
 	if (pc->state == PGCONN_RESOLVING) {
-		if ((rc = dial(pc, now, err)) == -1)
+		if ((rc = dial(pc, false, now, err)) == -1)
 			pgconn_close(pc);
 		return rc;
 	}
@@ -408,12 +440,14 @@ pgconn_deadline(const struct pgconn *pc)
 short
 pgconn_want(const struct pgconn *pc)
 {
-	short events = 0;
+	short events = conn_want(&pc->conn);
 
 	if (pc->state == PGCONN_CONNECTING)
 		return POLLOUT;
 	if (pc->state == PGCONN_RESOLVING)
 		return POLLIN;
+	if (pc->state == PGCONN_HANDSHAKE)
+		return events;
 	if (pc->state != PGCONN_CLOSED)
 		events |= POLLIN;
 	if (buf_unread(&pc->conn.out) > 0)
@@ -513,4 +547,15 @@ pgconn_flush(struct pgconn *pc, struct err *err)
 	if (pc->conn.out.failed)
 		return err_set(err, ERR_NOMEM, "output does not fit");
 	return conn_flush(&pc->conn, err) == CONN_ERROR ? -1 : 0;
+}
+
+void
+pgconn_describe(const struct pgconn *pc, char *text, size_t cap)
+{
+	char tls[100] = "";
+
+	if (pc->conn.tls != NULL)
+		tls_describe(pc->conn.tls, tls, sizeof(tls));
+	snprintf(text, cap, "%s%s%s", pgdial_address(&pc->dial)->text,
+	    *tls == '\0' ? "" : ", ", tls);
 }

@@ -5,8 +5,9 @@
 
 #include "base/err.h"
 #include "net/conn.h"
+#include "pg/auth.h"
 #include "pg/conninfo.h"
-#include "pg/scram.h"
+#include "pg/sslmode.h"
 #include "pg/wire.h"
 #include "server/pgdial.h"
 
@@ -19,8 +20,10 @@
 enum pgconn_state {
 	PGCONN_CLOSED,
 	PGCONN_RESOLVING,  /* a host name is being looked up */
-	PGCONN_CONNECTING, /* connect() is under way */
-	PGCONN_LOGIN,      /* startup packet sent, authentication */
+	PGCONN_CONNECTING,  /* connect() is under way */
+	PGCONN_SSL_REQUEST, /* SSLRequest sent, one byte awaited */
+	PGCONN_HANDSHAKE,   /* of TLS */
+	PGCONN_LOGIN,       /* startup packet sent, authentication */
 	PGCONN_READY,      /* for queries */
 };
 
@@ -30,7 +33,9 @@ struct pgconn {
 	struct conninfo *ci;
 	bool replication; /* a walsender, which takes replication commands */
 	struct pgdial dial;
-	struct scram scram;
+	struct sslmode sslmode;
+	struct tls_settings tls; /* for the handshake */
+	struct auth auth;
 	bool authenticated; /* AuthenticationOk was received */
 	size_t cut;         /* bytes of the message pgconn_next gave last */
 	size_t want;        /* bytes of input the next one needs */
@@ -56,6 +61,12 @@ short pgconn_want(const struct pgconn *pc);
 int64_t pgconn_deadline(const struct pgconn *pc);
 /* Moves on, until PGCONN_READY. Returns 0, or -1 with err (and is closed). */
 int pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err);
+
+/* This server will not do, for this reason, which becomes ERR_IO: on to the
+ * next host. As pgconn_step. */
+int pgconn_refuse(struct pgconn *pc, int64_t now, struct err *err);
+/* "127.0.0.1:5432, TLSv1.3, TLS_AES_256_GCM_SHA384", for log lines. */
+void pgconn_describe(const struct pgconn *pc, char *text, size_t cap);
 
 /*
  * For PGCONN_READY. Reads once what has come, at most n bytes or, if that is

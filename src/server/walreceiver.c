@@ -28,6 +28,7 @@
 #define ADVANCE_INTERVAL SECONDS(240)
 #define WATCH_INTERVAL SECONDS(5)
 #define WATCH_BUSY SECONDS(1)
+#define SILENCES_MAX 6 /* about an hour */
 #define READ_SIZE ((size_t)128 * 1024)
 #define SQL_MAX ((size_t)64 * 1024)
 
@@ -126,6 +127,23 @@ asks(const struct walreceiver *wr)
 	    wr->state != WR_ADVANCE;
 }
 
+static int64_t
+min(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When a server that stays silent is to be asked for a sign of life, or has not
+ * given one. It may also be busy with a transaction that it sends nothing of,
+ * and would begin anew every time: it gets twice as long then. */
+static int64_t
+silence_at(const struct walreceiver *wr)
+{
+	int64_t us = wr->config->server_timeout_us << wr->silences;
+
+	return us == 0 ? INT64_MAX : wr->heard_at + (wr->pinged ? us : us / 2);
+}
+
 int64_t
 walreceiver_deadline(struct walreceiver *wr, int64_t now)
 {
@@ -139,7 +157,10 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_STREAMING:
 		if (!wr->wanted || wr->rewind || wr->closing)
 			return now;
-		return wr->pending && may_read(wr) ? now : wr->status_at;
+		if (may_read(wr))
+			return wr->pending ? now
+					   : min(wr->status_at, silence_at(wr));
+		return wr->status_at;
 	case WR_STOPPING:
 		return wr->stop_at;
 	default:
@@ -226,6 +247,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	classify(wr, err);
 	if (made_progress(wr, now) && !is_lasting(err))
 		wr->backoff_us = BACKOFF_MIN;
+	if (wr->publish->events > wr->events)
+		wr->silences = 0;
 	wr->busy = strcmp(err->sqlstate, "55006") == 0;
 	if (wr->busy && wr->backoff_us > BUSY_MAX)
 		wr->backoff_us = BUSY_MAX;
@@ -264,12 +287,12 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 }
 
 static void
-send_status(struct walreceiver *wr, int64_t now)
+send_status(struct walreceiver *wr, int64_t now, bool ask)
 {
 	wr->reported = wr->quorum->confirmed;
 	wr->received = lsn_max(wr->received, wr->reported);
 	repl_put_status(&wr->pg.conn.out, wr->received, wr->reported,
-	    clock_wall_us() - CLOCK_PG_EPOCH_US, false);
+	    clock_wall_us() - CLOCK_PG_EPOCH_US, ask);
 	wr->status_sent_at = now;
 	wr->status_at = now + wr->status_interval_us;
 }
@@ -286,13 +309,15 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->events = wr->publish->events;
 	wr->received = lsn;
 	wr->nagged_at = 0;
+	wr->heard_at = now;
+	wr->pinged = false;
 	wr->last.kind = ERR_NONE;
 	wr->busy = false;
 	log_info("replication.started",
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
-	send_status(wr, now);
+	send_status(wr, now, false);
 }
 
 /*
@@ -456,7 +481,7 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 static void
 stop_streaming(struct walreceiver *wr, int64_t now)
 {
-	send_status(wr, now);
+	send_status(wr, now, false);
 	wire_put_copy_done(&wr->pg.conn.out);
 	publish_stop(wr->publish);
 	wr->pending = wr->again = false;
@@ -470,6 +495,28 @@ idle_interval(const struct walreceiver *wr)
 	if (wr->config->temporary)
 		return ADVANCE_INTERVAL;
 	return wr->busy ? WATCH_BUSY : WATCH_INTERVAL;
+}
+
+/*
+ * A connection that was cut without a word looks like a quiet server. Half-way
+ * to the limit it is asked for an answer. While nobody reads, nothing is heard.
+ */
+static int
+check_silence(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	if (!may_read(wr)) {
+		wr->heard_at = now;
+		wr->pinged = false;
+	} else if (now >= silence_at(wr) && wr->pinged) {
+		wr->silences += wr->silences < SILENCES_MAX;
+		return err_set(err, ERR_IO,
+		    "the server has been silent for %d s",
+		    (int)((now - wr->heard_at) / SECONDS(1)));
+	} else if (now >= silence_at(wr)) {
+		wr->pinged = true;
+		send_status(wr, now, true);
+	}
+	return 0;
 }
 
 /* READY: nothing is under way; what is to be done? */
@@ -494,6 +541,17 @@ on_ready(struct walreceiver *wr, int64_t now)
 		set_state(wr, wr->config->temporary ? WR_ADVANCE : WR_WATCH);
 }
 
+/* Takes what has come. */
+static int
+hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
+{
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0 || !may_read(wr))
+		return 0;
+	wr->heard_at = now;
+	wr->pinged = false;
+	return pgconn_fill(&wr->pg, READ_SIZE, err);
+}
+
 static int
 step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
@@ -511,8 +569,7 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	}
 	if (wr->state == WR_OFFLINE || wr->state == WR_CLOSED)
 		return 0;
-	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 && may_read(wr) &&
-	    pgconn_fill(&wr->pg, READ_SIZE, err) == -1)
+	if (hear(wr, revents, now, err) == -1)
 		return -1;
 	if (messages(wr, now, err) == -1)
 		return -1;
@@ -521,6 +578,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	else if (wr->state == WR_STREAMING &&
 	    (!wr->wanted || wr->rewind || wr->closing))
 		stop_streaming(wr, now);
+	else if (wr->state == WR_STREAMING && check_silence(wr, now, err) == -1)
+		return -1;
 	else if (asks(wr) && now - wr->state_at >= QUERY_TIMEOUT)
 		return err_set(err, ERR_IO, "the server does not answer");
 	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
@@ -573,7 +632,7 @@ walreceiver_report(struct walreceiver *wr, int64_t now)
 	/* Not behind one that the server has not taken yet. */
 	if (buf_unread(&wr->pg.conn.out) == 0 &&
 	    (wr->quorum->confirmed > wr->reported || now >= wr->status_at))
-		send_status(wr, now);
+		send_status(wr, now, false);
 	/* A failure shows at the next step. */
 	pgconn_flush(&wr->pg, &ignored);
 }

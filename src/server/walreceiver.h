@@ -65,6 +65,8 @@ struct walreceiver_config {
 	bool create_slot;          /* on the first connect, if it is missing */
 	int64_t shutdown_grace_us; /* how long a server that is shutting down
 				      may wait for what is not confirmed */
+	int64_t server_timeout_us; /* silence in a COPY after which the
+				      connection is dead; 0: never */
 };
 
 struct walreceiver {
@@ -96,6 +98,10 @@ struct walreceiver {
 	int64_t status_interval_us; /* between unasked status updates */
 	int64_t status_at;          /* the next one is due */
 	int64_t status_sent_at;
+	int64_t heard_at; /* the server said something then, or nobody was
+			     listening */
+	bool pinged;      /* it was asked to say something since */
+	int silences;     /* COPYs that ended so without an event */
 	int64_t answer_at; /* the last keepalive that asked was, or is to be,
 			      answered then */
 	lsn_t received;    /* reported as written */

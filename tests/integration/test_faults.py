@@ -1,5 +1,7 @@
 """Nothing is lost, and nothing comes twice that need not."""
 
+import os
+import signal
 import time
 
 import grpc
@@ -330,3 +332,23 @@ def test_temporary_slot_lost(db, server, client):
     db.fill(2, 2)
     stream.expect(1)
     assert stream.ids() == [2]
+
+
+def test_silent_server(db, server, client):
+    """P24: a walsender that says nothing is left; a quiet one is not."""
+    walstream = server("--server-timeout", "2")
+    stream = client(walstream)
+    db.fill(1, 1)
+    stream.expect(1)
+    pid = db.wait_walsender()
+    time.sleep(5)  # nothing to send, but it answers
+    assert db.walsender() == pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert "the server has been silent for 2 s" in walstream.wait_log(
+            "pg.lost")[0]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    db.fill(2, 3)
+    stream.expect(3)
+    assert stream.ids() == numbers(3)

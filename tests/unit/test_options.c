@@ -460,7 +460,7 @@ static const struct {
 	{ "start",
 	    "--publication --slot --port --host --temporary "
 	    "--buffer-size --create-slot --require-consumer --messages "
-	    "--slow-client-timeout --shutdown-grace --drain" },
+	    "--slow-client-timeout --shutdown-grace --server-timeout --drain" },
 	{ "list", "--format" },
 	{ "create", "--slot --failover" },
 	{ "delete", "--slot" },

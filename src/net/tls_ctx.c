@@ -1,0 +1,375 @@
+#include "net/tls_ctx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool
+is_set(const char *s)
+{
+	return s != NULL && *s != '\0';
+}
+
+/* The first error of OpenSSL's queue, which is emptied. */
+static const char *
+reason(void)
+{
+	unsigned long code = ERR_get_error();
+	const char *text = ERR_reason_error_string(code);
+
+	ERR_clear_error();
+	if (ERR_SYSTEM_ERROR(code))
+		return strerror(ERR_GET_REASON(code));
+	return text != NULL ? text : "no reason given";
+}
+
+/* path, or the default of that name; "" when there is no home for it. */
+static void
+locate(char to[PATH_MAX], const char *path, const char *home, const char *name)
+{
+	if (is_set(path))
+		snprintf(to, PATH_MAX, "%s", path);
+	else if (is_set(home))
+		snprintf(to, PATH_MAX, "%s/.postgresql/%s", home, name);
+	else
+		*to = '\0';
+}
+
+static bool
+is_system(const struct tls_settings *s)
+{
+	return s->root != NULL && strcmp(s->root, "system") == 0;
+}
+
+static bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return *path != '\0' && stat(path, &st) == 0;
+}
+
+static const struct {
+	const char *name;
+	int number;
+} versions[] = {
+	{ "TLSv1", TLS1_VERSION },
+	{ "TLSv1.1", TLS1_1_VERSION },
+	{ "TLSv1.2", TLS1_2_VERSION },
+	{ "TLSv1.3", TLS1_3_VERSION },
+};
+
+/* -1 when there is no such version. */
+static int
+version_number(const char *name)
+{
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+		if (strcasecmp(versions[i].name, name) == 0)
+			return versions[i].number;
+	return -1;
+}
+
+static int
+set_versions(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
+{
+	const char *min = s->min_version != NULL ? s->min_version : "TLSv1.2";
+	const char *max = s->max_version;
+	int low = is_set(min) ? version_number(min) : 0;
+	int high = is_set(max) ? version_number(max) : 0;
+
+	if (low == -1 || high == -1)
+		return err_set(err, ERR_USAGE,
+		    "there is no SSL protocol version \"%.40s\"",
+		    low == -1 ? min : max);
+	if (low != 0 && SSL_CTX_set_min_proto_version(ctx, low) != 1)
+		return err_set(err, ERR_AUTH,
+		    "could not set minimum SSL protocol version: %s", reason());
+	if (high != 0 && SSL_CTX_set_max_proto_version(ctx, high) != 1)
+		return err_set(err, ERR_AUTH,
+		    "could not set maximum SSL protocol version: %s", reason());
+	return 0;
+}
+
+/* A list that does not exist revokes nothing, as libpq documents; one that
+ * cannot be read is no list. */
+static int
+load_crl(X509_STORE *store, const struct tls_settings *s, struct err *err)
+{
+	char file[PATH_MAX] = "";
+	X509_LOOKUP *lookup;
+	bool check = is_set(s->crl_dir);
+
+	if (check &&
+	    ((lookup = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir())) ==
+		    NULL ||
+		X509_LOOKUP_add_dir(lookup, s->crl_dir, X509_FILETYPE_PEM) !=
+		    1))
+		return err_set(err, ERR_AUTH,
+		    "could not use certificate revocation list directory "
+		    "\"%.300s\": %s",
+		    s->crl_dir, reason());
+	if (is_set(s->crl) || (!check && !is_system(s)))
+		locate(file, s->crl, s->home, "root.crl");
+	if (exists(file)) {
+		lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+		if (lookup == NULL ||
+		    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) < 1)
+			return err_set(err, ERR_AUTH,
+			    "could not read certificate revocation list file "
+			    "\"%.300s\": %s",
+			    file, reason());
+		check = true;
+	}
+	if (check)
+		X509_STORE_set_flags(store,
+		    X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	return 0;
+}
+
+static int
+no_root(const char *file, struct err *err)
+{
+	static const char advice[] = "either provide the file, use the "
+				     "system's trusted roots with "
+				     "sslrootcert=system, or change sslmode to "
+				     "disable server certificate verification";
+
+	if (*file == '\0')
+		return err_set(err, ERR_AUTH,
+		    "could not get home directory to locate root certificate "
+		    "file; %s",
+		    advice);
+	return err_set(err, ERR_AUTH,
+	    "root certificate file \"%.300s\" does not exist; %s", file,
+	    advice);
+}
+
+static int
+load_root(SSL_CTX *ctx, const struct tls_settings *s, bool *verified,
+    struct err *err)
+{
+	char file[PATH_MAX];
+
+	*verified = false;
+	locate(file, s->root, s->home, "root.crt");
+	if (is_system(s)) {
+		if (SSL_CTX_set_default_verify_paths(ctx) != 1)
+			return err_set(err, ERR_AUTH,
+			    "could not load system root certificate paths: %s",
+			    reason());
+	} else if (exists(file)) {
+		if (SSL_CTX_load_verify_locations(ctx, file, NULL) != 1)
+			return err_set(err, ERR_AUTH,
+			    "could not read root certificate file "
+			    "\"%.300s\": %s",
+			    file, reason());
+	} else
+		return s->verify != TLS_VERIFY_NONE ? no_root(file, err) : 0;
+	if (load_crl(SSL_CTX_get_cert_store(ctx), s, err) == -1)
+		return -1;
+	*verified = true;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	return 0;
+}
+
+struct secret {
+	const char *password; /* NULL: none */
+	bool asked;           /* it was needed */
+};
+
+/* OpenSSL's own would ask on the terminal. arg: a secret, or NULL. */
+static int
+give_password(char *to, int cap, int writing, void *arg)
+{
+	struct secret *secret = arg;
+	size_t len;
+
+	(void)writing;
+	if (secret == NULL)
+		return -1;
+	secret->asked = true;
+	len = is_set(secret->password) ? strlen(secret->password) : 0;
+	if (len == 0 || len > (size_t)cap)
+		return -1;
+	memcpy(to, secret->password, len);
+	return (int)len;
+}
+
+/* Who may read a key is libpq's rule, and PostgreSQL's own. */
+static int
+check_key_file(int fd, const char *file, struct err *err)
+{
+	mode_t others = S_IRWXG | S_IRWXO;
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return err_set(err, ERR_AUTH,
+		    "could not stat private key file \"%.300s\": %s", file,
+		    strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_AUTH,
+		    "private key file \"%.300s\" is not a regular file", file);
+	if (st.st_uid == 0)
+		others &= ~(mode_t)S_IRGRP;
+	if ((st.st_mode & others) != 0)
+		return err_set(err, ERR_AUTH,
+		    "private key file \"%.300s\" has group or world access; "
+		    "file must have permissions u=rw (0600) or less if owned "
+		    "by the current user, or permissions u=rw,g=r (0640) or "
+		    "less if owned by root",
+		    file);
+	return 0;
+}
+
+/* Opens the file and checks it; NULL with err. */
+static BIO *
+open_key(const char *file, struct err *err)
+{
+	BIO *bio = NULL;
+	/* A FIFO is not waited for. */
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd == -1 && errno == ENOENT)
+		err_set(err, ERR_AUTH,
+		    "certificate present, but not private key file "
+		    "\"%.300s\"",
+		    file);
+	else if (fd == -1)
+		err_set(err, ERR_AUTH,
+		    "could not open private key file \"%.300s\": %s", file,
+		    strerror(errno));
+	else if (check_key_file(fd, file, err) == 0 &&
+	    (bio = BIO_new_fd(fd, BIO_CLOSE)) == NULL)
+		err_set(err, ERR_NOMEM, "out of memory");
+	if (bio == NULL && fd != -1)
+		close(fd);
+	return bio;
+}
+
+/* PEM, or else DER; NULL with err, which tells what was wrong with the PEM. */
+static EVP_PKEY *
+read_key(const struct tls_settings *s, const char *file, struct err *err)
+{
+	struct secret secret = { .password = s->key_password };
+	BIO *bio = open_key(file, err);
+	EVP_PKEY *key;
+
+	if (bio == NULL)
+		return NULL;
+	ERR_clear_error();
+	key = PEM_read_bio_PrivateKey(bio, NULL, give_password, &secret);
+	if (key == NULL) {
+		ERR_set_mark();
+		if (BIO_seek(bio, 0) == 0)
+			key = d2i_PrivateKey_bio(bio, NULL);
+		ERR_pop_to_mark();
+	}
+	if (key == NULL && secret.asked && !is_set(secret.password))
+		err_set(err, ERR_AUTH,
+		    "private key file \"%.300s\" is encrypted, and no "
+		    "sslpassword was given",
+		    file);
+	else if (key == NULL)
+		err_set(err, ERR_AUTH,
+		    "could not load private key file \"%.300s\": %s", file,
+		    reason());
+	ERR_clear_error();
+	BIO_free(bio);
+	return key;
+}
+
+static int
+load_key(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
+{
+	char file[PATH_MAX];
+	EVP_PKEY *key;
+	bool fits;
+
+	locate(file, s->key, s->home, "postgresql.key");
+	if (*file == '\0')
+		return err_set(err, ERR_AUTH,
+		    "certificate present, but no private key file (sslkey)");
+	if ((key = read_key(s, file, err)) == NULL)
+		return -1;
+	fits = SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
+	    SSL_CTX_check_private_key(ctx) == 1;
+	EVP_PKEY_free(key);
+	if (fits)
+		return 0;
+	return err_set(err, ERR_AUTH,
+	    "certificate does not match private key file \"%.300s\": %s", file,
+	    reason());
+}
+
+/* Our own certificate, its chain and its key, if there is one. */
+static int
+load_cert(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
+{
+	char file[PATH_MAX];
+	struct stat st;
+
+	if (s->cert_use == TLS_CERT_DISABLE)
+		return 0;
+	locate(file, s->cert, s->home, "postgresql.crt");
+	if (*file == '\0')
+		return 0;
+	if (stat(file, &st) == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0; /* the server may do without */
+		return err_set(err, ERR_AUTH,
+		    "could not open certificate file \"%.300s\": %s", file,
+		    strerror(errno));
+	}
+	if (SSL_CTX_use_certificate_chain_file(ctx, file) != 1)
+		return err_set(err, ERR_AUTH,
+		    "could not read certificate file \"%.300s\": %s", file,
+		    reason());
+	return load_key(ctx, s, err);
+}
+
+/* PostgreSQL keeps no sessions and never renegotiates. Partial writes, because
+ * the output moves and grows while the socket takes no more. */
+static void
+set_options(SSL_CTX *ctx)
+{
+	static const unsigned char alpn[] = "\012postgresql";
+
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_mode(ctx,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_default_passwd_cb(ctx, give_password);
+	SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1);
+}
+
+struct ssl_ctx_st *
+tls_ctx_client(const struct tls_settings *s, bool *verified, struct err *err)
+{
+	SSL_CTX *ctx;
+
+	ERR_clear_error();
+	if ((ctx = SSL_CTX_new(TLS_client_method())) == NULL) {
+		err_set(err, ERR_NOMEM, "could not create SSL context: %s",
+		    reason());
+		return NULL;
+	}
+	set_options(ctx);
+	if (set_versions(ctx, s, err) == -1 ||
+	    load_root(ctx, s, verified, err) == -1 ||
+	    load_cert(ctx, s, err) == -1) {
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
+	ERR_clear_error();
+	return ctx;
+}
