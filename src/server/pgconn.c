@@ -334,6 +334,27 @@ handshake(struct pgconn *pc, struct err *err)
 	}
 }
 
+/* LOGIN: a server that hung up has said why before. */
+static int
+go_on(struct pgconn *pc, short revents, struct err *err)
+{
+	struct err why;
+
+	if (pgconn_flush(pc, err) == -1) {
+		if ((pgconn_fill(pc, LOGIN_READ, &why) == -1 ||
+			login(pc, &why) == -1) &&
+		    why.kind != ERR_IO)
+			*err = why;
+		return -1;
+	}
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+	    pgconn_fill(pc, LOGIN_READ, err) == -1)
+		return -1;
+	if (login(pc, err) == -1)
+		return -1;
+	return pgconn_flush(pc, err);
+}
+
 static int
 step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 {
@@ -346,17 +367,7 @@ step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 		return -1;
 	if (pc->state == PGCONN_HANDSHAKE && handshake(pc, err) == -1)
 		return -1;
-	if (pc->state == PGCONN_LOGIN) {
-		if (pgconn_flush(pc, err) == -1)
-			return -1;
-		if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-		    pgconn_fill(pc, LOGIN_READ, err) == -1)
-			return -1;
-		if (login(pc, err) == -1)
-			return -1;
-		return pgconn_flush(pc, err);
-	}
-	return 0;
+	return pc->state == PGCONN_LOGIN ? go_on(pc, revents, err) : 0;
 }
 
 /* May another host do better? Where the network failed, or the server takes no
