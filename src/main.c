@@ -10,6 +10,8 @@
 static const struct command commands[] = {
 	{ "start", "--publication NAME --slot NAME [OPTION...]",
 	    "Stream the changes of a publication to gRPC clients.", cmd_start },
+	{ "check", "[--publication NAME] [--slot NAME] [OPTION...]",
+	    "See whether the server is ready for start.", cmd_check },
 	{ "create", "--slot NAME [OPTION...]",
 	    "Make a permanent replication slot.", cmd_create },
 	{ "list", "[OPTION...]", "List the server's replication slots.",

@@ -7,6 +7,7 @@
 
 /* One function a command: does it and returns the exit status. */
 int cmd_start(const struct options *o);
+int cmd_check(const struct options *o);
 int cmd_list(const struct options *o);
 int cmd_create(const struct options *o);
 int cmd_delete(const struct options *o);

@@ -559,3 +559,9 @@ pgconn_describe(const struct pgconn *pc, char *text, size_t cap)
 	snprintf(text, cap, "%s%s%s", pgdial_address(&pc->dial)->text,
 	    *tls == '\0' ? "" : ", ", tls);
 }
+
+bool
+pgconn_private(const struct pgconn *pc)
+{
+	return pc->conn.tls != NULL || addr_is_local(pgdial_address(&pc->dial));
+}

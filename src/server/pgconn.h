@@ -65,6 +65,8 @@ int pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err);
 /* This server will not do, for this reason, which becomes ERR_IO: on to the
  * next host. As pgconn_step. */
 int pgconn_refuse(struct pgconn *pc, int64_t now, struct err *err);
+/* Over TLS, or within this machine. */
+bool pgconn_private(const struct pgconn *pc);
 /* "127.0.0.1:5432, TLSv1.3, TLS_AES_256_GCM_SHA384", for log lines. */
 void pgconn_describe(const struct pgconn *pc, char *text, size_t cap);
 

@@ -3,7 +3,6 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "server/pgconn.h"
 
 #define READ_SIZE 8192
 
@@ -25,50 +24,97 @@ connect_wait(struct pgconn *pc, struct err *err)
 	return 0;
 }
 
-/* Reads messages until the server is ready again. */
-static int
-take_answer(struct pgconn *pc, query_row *row, void *arg, struct err *err)
+int
+query_open(struct query *q, struct conninfo *ci, bool replication,
+    const struct query *beside, struct err *err)
 {
-	struct wire_msg msg;
-	struct wire_row r;
+	const struct pgconn *other = beside == NULL ? NULL : &beside->pc;
+
+	q->busy = false;
+	pgconn_init(&q->pc);
+	if (pgconn_open(&q->pc, ci, replication, other, clock_mono_us(), err) ==
+		0 &&
+	    connect_wait(&q->pc, err) == 0)
+		return 0;
+	pgconn_close(&q->pc);
+	return -1;
+}
+
+void
+query_close(struct query *q)
+{
+	pgconn_close(&q->pc);
+}
+
+/* The next message of the answer, waited for. */
+static int
+next_message(struct query *q, struct wire_msg *msg, struct err *err)
+{
+	struct pgconn *pc = &q->pc;
 	int got;
 
-	for (;;) {
-		while ((got = pgconn_next(pc, &msg, err)) == 1) {
-			if (msg.type == PQ_READY)
-				return 0;
-			if (msg.type != PQ_DATA_ROW || row == NULL)
-				continue;
-			if (wire_row(&msg, &r, err) == -1 ||
-			    row(arg, &r, err) == -1)
-				return -1;
-		}
-		if (got == -1)
-			return -1;
+	while ((got = pgconn_next(pc, msg, err)) == 0) {
 		conn_wait(pgconn_fd(pc), pgconn_want(pc), -1);
 		if (pgconn_flush(pc, err) == -1 ||
 		    pgconn_fill(pc, READ_SIZE, err) == -1)
 			return -1;
 	}
+	return got == 1 ? 0 : -1;
+}
+
+/* Reads until the server is ready for another query. */
+static int
+drop_answer(struct query *q, struct err *err)
+{
+	struct wire_msg msg;
+
+	while (q->busy) {
+		if (next_message(q, &msg, err) == -1)
+			return -1;
+		q->busy = msg.type != PQ_READY;
+	}
+	return 0;
+}
+
+int
+query_send(struct query *q, const char *sql, struct err *err)
+{
+	if (drop_answer(q, err) == -1)
+		return -1;
+	pgconn_query(&q->pc, sql);
+	q->busy = true;
+	return pgconn_flush(&q->pc, err);
+}
+
+int
+query_next(struct query *q, struct wire_row *row, struct err *err)
+{
+	struct wire_msg msg;
+
+	while (q->busy) {
+		if (next_message(q, &msg, err) == -1)
+			return -1;
+		if (msg.type == PQ_DATA_ROW)
+			return wire_row(&msg, row, err) == 0 ? 1 : -1;
+		q->busy = msg.type != PQ_READY;
+	}
+	return 0;
 }
 
 int
 query_run(struct conninfo *ci, bool replication, const char *sql,
     query_row *row, void *arg, struct err *err)
 {
-	struct pgconn pc;
-	int rc;
+	struct wire_row r;
+	struct query q;
+	int got;
 
-	pgconn_init(&pc);
-	rc = pgconn_open(&pc, ci, replication, NULL, clock_mono_us(), err);
-	if (rc == 0)
-		rc = connect_wait(&pc, err);
-	if (rc == 0) {
-		pgconn_query(&pc, sql);
-		rc = pgconn_flush(&pc, err);
-	}
-	if (rc == 0)
-		rc = take_answer(&pc, row, arg, err);
-	pgconn_close(&pc);
-	return rc;
+	if (query_open(&q, ci, replication, NULL, err) == -1)
+		return -1;
+	if ((got = query_send(&q, sql, err)) == 0)
+		while ((got = query_next(&q, &r, err)) == 1)
+			if (row != NULL && (got = row(arg, &r, err)) == -1)
+				break;
+	query_close(&q);
+	return got == -1 ? -1 : 0;
 }

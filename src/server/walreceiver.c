@@ -531,6 +531,28 @@ check_silence(struct walreceiver *wr, int64_t now, struct err *err)
 	return 0;
 }
 
+/* Says once, and whenever it is another one, which server this is. */
+static void
+introduce(struct walreceiver *wr)
+{
+	char server[sizeof(wr->server)];
+
+	pgconn_describe(&wr->pg, server, sizeof(server));
+	if (strcmp(server, wr->server) == 0)
+		return;
+	memcpy(wr->server, server, sizeof(server));
+	log_info("pg.ready",
+	    "connected to PostgreSQL %d at %s, system %s, "
+	    "slot \"%s\" confirmed up to " LSN_FMT,
+	    wr->version, server, wr->system_identifier, wr->config->slot,
+	    LSN_ARG(wr->quorum->confirmed));
+	if (!pgconn_private(&wr->pg))
+		log_warn("pg.plaintext",
+		    "what comes from %s can be read and altered on its way: "
+		    "use sslmode=verify-full, or at least require",
+		    server);
+}
+
 /* CREATE: PostgreSQL waits for transactions, or on a standby for word of them
  * from the primary, which may never come by itself. */
 static void
@@ -551,12 +573,7 @@ check_slow(struct walreceiver *wr, int64_t now)
 static void
 on_ready(struct walreceiver *wr, int64_t now)
 {
-	if (!wr->was_ready)
-		log_info("pg.ready",
-		    "connected to PostgreSQL %d, system %s, "
-		    "slot \"%s\" confirmed up to " LSN_FMT,
-		    wr->version, wr->system_identifier, wr->config->slot,
-		    LSN_ARG(wr->quorum->confirmed));
+	introduce(wr);
 	wr->was_ready = true;
 	if (wr->idle_at == 0)
 		wr->idle_at = now + idle_interval(wr);

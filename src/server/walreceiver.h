@@ -82,6 +82,7 @@ struct walreceiver {
 	bool rewind;    /* the next START begins a segment of its own */
 	bool finishing; /* read no further than the open transaction's end */
 	bool closing;   /* no more START; close once stopped */
+	char server[256]; /* which one it was connected to last; "" */
 	bool was_ready; /* the first connect succeeded */
 	bool pending;   /* messages are here that there was no room for */
 	bool again;     /* the message that came last has to be given again */

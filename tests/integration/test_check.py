@@ -1,0 +1,429 @@
+"""walstream check: every line it can say, of servers that are so."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from pgserver import PgServer, find_bindir, free_port, unprivileged
+from proc import Server, fails, run
+from waiting import until
+
+QUIET = {"max_slot_wal_keep_size": "1GB"}
+
+
+def check(connection, *args, env=None):
+    """[(check, result, text, do)] in both formats, which say the same."""
+    done = run("-c", connection, "check", *args, "--format", "json", env=env)
+    assert done.returncode in (0, 1), done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"] == (done.returncode == 0)
+    assert told["ok"] == all(line["result"] != "fail"
+                             for line in told["checks"])
+    for line in told["checks"]:
+        assert set(line) - {"do"} == {"check", "result", "text"}
+        assert ("do" in line) == (line["result"] != "ok"), line
+    return told["checks"]
+
+
+def lines(connection, name, *args):
+    return [line for line in check(connection, *args)
+            if line["check"] == name]
+
+
+def the_line(connection, name, *args):
+    found = lines(connection, name, *args)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def expect(line, result, *words):
+    assert line["result"] == result, line
+    for word in words:
+        assert word in line["text"] + line.get("do", ""), (word, line)
+
+
+@pytest.fixture
+def own(request):
+    """A server with the settings of the test's own."""
+    servers = []
+
+    def start(hba="", **settings):
+        servers.append(PgServer(hba=hba, **{**QUIET, **settings}))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.remove()
+
+
+def of(server, dbname="postgres", **more):
+    words = {"host": "127.0.0.1", "port": server.port, "user": "postgres",
+             "dbname": dbname, **more}
+    return " ".join(f"{key}={value}" for key, value in words.items())
+
+
+def test_all_is_well(own):
+    """Exit status 0, and no line asks for anything."""
+    server = own()
+    with server.connect("postgres") as sql:
+        sql.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        sql.execute("CREATE PUBLICATION pub FOR TABLE t")
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "'slot', 'pgoutput')")
+    told = check(of(server), "pub", "slot")
+    assert {line["result"] for line in told} == {"ok"}, told
+    ids = [line["check"] for line in told]
+    assert ids[:8] == [
+        "connection", "version", "recovery", "wal_level",
+        "max_replication_slots", "max_wal_senders", "replication", "role"]
+    done = run("-c", of(server), "check", "pub", "slot")
+    assert done.returncode == 0 and done.stderr == ""
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["ok", name] for name in ids]
+
+
+def test_nothing_listens():
+    """The first line says so, in JSON as well; the exit status is 1."""
+    where = f"host=127.0.0.1 port={free_port()} user=u dbname=d"
+    expect(the_line(where, "connection"), "fail", "refused",
+           "listen_addresses")
+    done = run("-c", where, "check")
+    assert done.returncode == 1 and done.stdout.startswith("FAIL  connection")
+    assert done.stderr == ""
+
+
+def test_asked_wrongly(db):
+    """Wrong usage is told apart: exit status 2."""
+    fails("-c", db.conninfo(), "check", "--format", "yaml",
+          naming=["yaml"], code=2)
+    fails("-c", db.conninfo(), "check", "--slot", "No",
+          naming=["No"], code=2)
+    fails("-c", db.conninfo(), "check", "--publication", "",
+          naming=["--publication"], code=2)
+    fails("-c", "nosuch=1", "check", naming=["nosuch"], code=2)
+
+
+@pytest.mark.parametrize("user, words", [
+    ("auth_refused", ["pg_hba.conf", "auth_refused"]),
+    ("nobody_here", ["nobody_here", "role"]),
+])
+def test_refused(db, user, words):
+    """Who is refused is told what line, or role, would help."""
+    expect(the_line(db.conninfo(user=user), "connection"), "fail", *words)
+
+
+def test_wrong_password(db):
+    line = the_line(db.conninfo(user="auth_scram", password="secretword"),
+                    "connection")
+    expect(line, "fail", "password authentication failed", "ALTER ROLE")
+    assert "secretword" not in json.dumps(line)
+
+
+def test_missing_database(db):
+    expect(the_line(db.conninfo(dbname="no_such_db"), "connection"),
+           "fail", "no_such_db", "CREATE DATABASE")
+
+
+def test_role(db):
+    """REPLICATION is needed; what the role may not see is no failure."""
+    db.sql("CREATE ROLE plain LOGIN")
+    try:
+        told = check(db.conninfo(user="plain"), "pub", db.slot)
+        by_id = {line["check"]: line for line in told}
+        expect(by_id["replication"], "fail", 'ALTER ROLE "plain" REPLICATION')
+        expect(by_id["role"], "fail", "REPLICATION")
+        db.sql('ALTER ROLE "plain" REPLICATION')
+        told = check(db.conninfo(user="plain"), "pub", db.slot)
+        assert not [line for line in told if line["result"] == "fail"], told
+        db.sql("ALTER ROLE plain VALID UNTIL 'tomorrow'")
+        expect(the_line(db.conninfo(user="plain"), "role"), "warn",
+               "expires", "VALID UNTIL")
+    finally:
+        db.sql("DROP ROLE plain")
+
+
+def test_wal_level(own):
+    """wal_level, all slots and all walsenders in use."""
+    server = own(wal_level="replica", max_replication_slots="1",
+                 max_wal_senders="1")
+    with server.connect("postgres") as sql:
+        sql.execute("SELECT pg_create_physical_replication_slot('other')")
+    told = {line["check"]: line for line in check(of(server))}
+    expect(told["wal_level"], "fail", "replica", "restart")
+    expect(told["max_replication_slots"], "fail", "1", "walstream delete")
+    with server.connect("postgres") as sql:
+        sql.execute("ALTER SYSTEM SET wal_level = 'logical'")
+        sql.execute("SELECT pg_reload_conf()")
+        until(lambda: "already" in the_line(of(server), "wal_level")["do"],
+              20, "the setting to be pending")
+
+
+def test_walsenders(own):
+    """The only walsender is this walstream's."""
+    server = own(max_wal_senders="1")
+    with server.connect("postgres") as sql:
+        sql.execute("CREATE PUBLICATION p FOR ALL TABLES")
+    walstream = Server("-c", of(server), "start", "p", "taken", "--temporary",
+                       "false", "--host", "127.0.0.1", "--port", "0")
+    try:
+        walstream.wait_listening()
+        expect(the_line(of(server), "max_wal_senders"), "fail",
+               "max_wal_senders")
+        expect(the_line(of(server), "replication"), "fail", "53300")
+    finally:
+        walstream.finish()
+
+
+def test_slot_in_use(db, stream):
+    """A slot that is read is well; who comes second waits."""
+    del stream
+    pid = db.wait_walsender()
+    expect(the_line(db.conninfo(), "slot", "pub", db.slot), "ok",
+           f"PID {pid} reads it")
+
+
+def test_no_replication_in_hba(own):
+    """pg_hba.conf has the database, and a pooler in between has no
+    walsenders: the replication connection is tried."""
+    server = own(hba="host postgres outsider 127.0.0.1/32 reject\n")
+    with server.connect("postgres") as sql:
+        sql.execute("CREATE ROLE outsider LOGIN REPLICATION")
+    line = the_line(of(server, user="outsider"), "connection")
+    expect(line, "fail", 'host "postgres" "outsider" 127.0.0.1/32 scram-sha-256')
+
+
+def test_publication(db):
+    db.sql("CREATE PUBLICATION nothing")
+    db.sql("CREATE PUBLICATION few FOR TABLE t WITH"
+           " (publish = 'insert, truncate', publish_via_partition_root)")
+    expect(the_line(db.conninfo(), "publication"), "ok", "none was named",
+           "few, nothing, pub")
+    told = lines(db.conninfo(), "publication", "--publication", "few",
+                 "--publication", "missing", "--publication", "nothing")
+    expect(told[0], "ok", "few covers 1 table and publishes insert, truncate",
+           "root")
+    expect(told[1], "fail", "missing does not exist", "CREATE PUBLICATION")
+    expect(told[2], "warn", "nothing covers 0 tables", "ADD TABLE")
+
+
+def test_tables(db):
+    """What is covered, by name up to ten; and what cannot be."""
+    for i in range(12):
+        db.sql(f'CREATE TABLE "T{i:02}" (id int PRIMARY KEY)')
+    db.sql("CREATE UNLOGGED TABLE fast (id int PRIMARY KEY)")
+    db.sql("CREATE PUBLICATION every FOR ALL TABLES")
+    told = lines(db.conninfo(), "tables", "every")
+    expect(told[0], "ok", 'public."T00", ', " more")
+    expect(told[1], "warn", "public.fast", "SET LOGGED")
+
+
+def test_filters_and_columns(db):
+    db.needs(15, "row filters and column lists")
+    db.sql("CREATE TABLE w (id int PRIMARY KEY, a int, b int)")
+    db.sql("CREATE PUBLICATION one FOR TABLE w (id, a) WHERE (id > 3)")
+    db.sql("CREATE PUBLICATION two FOR TABLE w (id, b)")
+    told = check(db.conninfo(), "one")
+    expect([line for line in told if line["check"] == "tables"][1], "ok",
+           "public.w: only rows with (id > 3)")
+    expect([line for line in told if line["check"] == "column_lists"][0],
+           "ok", "public.w: only the columns id, a")
+    expect(the_line(db.conninfo(), "column_lists", "--publication", "one",
+                    "--publication", "two"), "fail", "public.w", "agree")
+
+
+@pytest.mark.parametrize("made, result, words", [
+    ("CREATE TABLE w (id int)", "fail", ["public.w has no primary key",
+                                         "REPLICA IDENTITY"]),
+    ("CREATE TABLE w (id int PRIMARY KEY);"
+     "ALTER TABLE w REPLICA IDENTITY NOTHING", "fail", ["NOTHING"]),
+    ("CREATE TABLE w (id int NOT NULL UNIQUE);"
+     "ALTER TABLE w REPLICA IDENTITY USING INDEX w_id_key;"
+     "ALTER TABLE w DROP CONSTRAINT w_id_key", "fail", ["gone or invalid"]),
+    ("CREATE TABLE w (id int NOT NULL UNIQUE);"
+     "ALTER TABLE w REPLICA IDENTITY USING INDEX w_id_key", "ok",
+     ["each of 1 has one"]),
+    ("CREATE TABLE w (id int); ALTER TABLE w REPLICA IDENTITY FULL", "ok",
+     ["FULL"]),
+    ("CREATE TABLE w (id int, k int) PARTITION BY LIST (k);"
+     "CREATE TABLE w1 PARTITION OF w FOR VALUES IN (1);"
+     "CREATE TABLE w2 PARTITION OF w FOR VALUES IN (2);"
+     "ALTER TABLE w2 ADD PRIMARY KEY (id)", "fail", ["public.w1"]),
+])
+def test_replica_identity(db, made, result, words):
+    db.sql(made)
+    db.sql("CREATE PUBLICATION w FOR TABLE w"
+           " WITH (publish_via_partition_root)")
+    expect(the_line(db.conninfo(), "replica_identity", "w"), result, *words)
+    db.sql("ALTER PUBLICATION w SET (publish = 'insert')")
+    assert lines(db.conninfo(), "replica_identity", "w") == []
+
+
+def test_many_without_identity(db):
+    """Twenty are named, the rest is counted."""
+    for i in range(23):
+        db.sql(f"CREATE TABLE w{i} (id int)")
+    db.sql("CREATE PUBLICATION w FOR ALL TABLES")
+    told = lines(db.conninfo(), "replica_identity", "w")
+    assert len(told) == 21
+    expect(told[-1], "fail", "3 more tables")
+
+
+def test_generated(db):
+    db.sql("CREATE TABLE w (id int PRIMARY KEY,"
+           " twice int GENERATED ALWAYS AS (id * 2) STORED)")
+    db.sql("CREATE PUBLICATION w FOR TABLE w")
+    line = the_line(db.conninfo(), "generated_columns", "w")
+    expect(line, "warn", "public.w", "twice")
+    if db.pg.connect("postgres").info.server_version >= 180000:
+        expect(line, "warn", "publish_generated_columns = stored")
+        db.sql("ALTER PUBLICATION w SET (publish_generated_columns = stored)")
+        assert lines(db.conninfo(), "generated_columns", "w") == []
+
+
+def test_slot(db):
+    """Every kind of slot that there can be in its place."""
+    where = db.conninfo()
+    expect(the_line(where, "slot"), "ok", "none was named")
+    expect(the_line(where, "slot", "pub", db.slot), "ok", "start makes it")
+    db.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
+           (db.slot,))
+    expect(the_line(where, "slot", "pub", db.slot), "ok", "holds back",
+           "reserved", "not confirmed")
+    expect(the_line(where + " dbname=postgres", "slot", "--slot", db.slot),
+           "fail", f"belongs to database {db.name}")
+    other = db.slot[:50] + "_x"
+    db.sql("SELECT pg_create_physical_replication_slot(%s)", (other,))
+    try:
+        expect(the_line(where, "slot", "--slot", other), "fail",
+               "physical slot", "another name")
+    finally:
+        db.sql("SELECT pg_drop_replication_slot(%s)", (other,))
+
+
+def test_temporary_slot(db):
+    with db.connect() as sql:
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "%s, 'pgoutput', true)", (db.slot,))
+        expect(the_line(db.conninfo(), "slot", "--slot", db.slot), "fail",
+               "temporary slot of the session with PID")
+
+
+def more_wal(sql, segments):
+    for _ in range(segments):
+        sql.execute("SELECT pg_logical_emit_message(false, 'x', 'x')")
+        sql.execute("SELECT pg_switch_wal()")
+
+
+def test_slot_that_holds_wal(own):
+    """extended, unreserved, lost; and one that others forgot."""
+    server = own(max_wal_size="32MB", min_wal_size="32MB",
+                 max_slot_wal_keep_size="-1")
+    where = of(server)
+    with server.connect("postgres") as sql:
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "'slot', 'pgoutput')")
+        expect(the_line(where, "max_slot_wal_keep_size"), "warn", "no limit")
+        more_wal(sql, 4)
+        expect(the_line(where, "slot", "--slot", "slot"), "warn",
+               "extended", "session.unacked")
+        expect(the_line(where, "other_slots"), "warn", "logical slot slot",
+               "walstream delete slot")
+        expect(the_line(where, "other_slots", "--slot", "slot"), "ok")
+        sql.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+        sql.execute("SELECT pg_reload_conf()")
+        until(lambda: the_line(where, "max_slot_wal_keep_size")["result"]
+              == "ok", 20, "the new setting")
+        expect(the_line(where, "slot", "--slot", "slot"), "warn",
+               "unreserved", "checkpoint")
+        sql.execute("CHECKPOINT")
+        expect(the_line(where, "slot", "--slot", "slot"), "fail",
+               "slot is invalid", "walstream delete slot")
+
+
+@pytest.mark.parametrize("value, result, word", [
+    ("0", "warn", "off"), ("2s", "warn", "2s"), ("60s", "ok", "1min")])
+def test_sender_timeout(db, value, result, word):
+    db.set("wal_sender_timeout", value)
+    expect(the_line(db.conninfo(), "wal_sender_timeout"), result, word)
+
+
+def test_idle_timeout(own, db):
+    db.needs(18, "idle_replication_slot_timeout")
+    server = own(idle_replication_slot_timeout="2h")
+    expect(the_line(of(server), "idle_replication_slot_timeout"), "warn",
+           "2h", "invalidated")
+
+
+def test_failover(own, db):
+    """On a primary: is there a standby, and would the slot be on it?"""
+    db.needs(17, "failover slots")
+    server = own()
+    where = of(server)
+    with server.connect("postgres") as sql:
+        expect(the_line(where, "failover"), "ok", "no standby")
+        sql.execute("SELECT pg_create_physical_replication_slot('standby')")
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "'lost', 'pgoutput')")
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "'kept', 'pgoutput', failover => true)")
+        expect(the_line(where, "failover"), "ok", "--failover")
+        expect(the_line(where, "failover", "--slot", "lost"), "warn",
+               "--failover")
+        expect(the_line(where, "failover", "--slot", "kept"), "warn",
+               "synchronized_standby_slots")
+        sql.execute("ALTER SYSTEM SET synchronized_standby_slots = standby")
+        sql.execute("SELECT pg_reload_conf()")
+        until(lambda: the_line(where, "failover", "--slot", "kept")["result"]
+              == "ok", 20, "the new setting")
+
+
+def test_control_characters(db):
+    """What the server has is printed escaped."""
+    db.sql('CREATE TABLE "a\x1b[31m\nb" (id int)')
+    db.sql("CREATE PUBLICATION w FOR ALL TABLES")
+    done = run("-c", db.conninfo(), "check", "w")
+    assert "\\x1b[31m\\x0ab" in done.stdout
+    assert "\x1b" not in done.stdout
+    line = the_line(db.conninfo(), "tables", "w")
+    assert "a\x1b[31m\nb" in line["text"]
+
+
+@pytest.fixture
+def standby(own):
+    """A primary and a standby of it, made by pg_basebackup."""
+    primary = own(hba="local replication all trust\n"
+                  "host replication all 127.0.0.1/32 trust\n")
+    port = free_port()
+    data = os.path.join(primary.dir, "standby")
+    with primary.connect("postgres") as sql:
+        sql.execute("SELECT pg_create_physical_replication_slot('standby')")
+    subprocess.run(
+        [os.path.join(find_bindir(), "pg_basebackup"), "-D", data, "-h",
+         primary.dir, "-p", str(primary.port), "-U", "postgres", "-R", "-S",
+         "standby", "-c", "fast"], check=True, cwd=primary.dir,
+        capture_output=True, **unprivileged())
+    with open(os.path.join(primary.dir, "standby.log"), "wb") as log:
+        child = subprocess.Popen(
+            [os.path.join(find_bindir(), "postgres"), "-D", data, "-p",
+             str(port), "-c", "primary_slot_name=standby"], stdout=log,
+            stderr=log, cwd=primary.dir, start_new_session=True,
+            **unprivileged())
+    where = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+    try:
+        until(lambda: run("-c", where, "list").returncode == 0, 60,
+              "the standby to answer")
+        yield where
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+def test_standby(standby, db):
+    """Decoding there needs 16, and feedback to the primary."""
+    line = the_line(standby, "recovery")
+    if db.pg.connect("postgres").info.server_version < 160000:
+        expect(line, "fail", "before PostgreSQL 16", "primary")
+    else:
+        expect(line, "warn", "hot_standby_feedback")
