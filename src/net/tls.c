@@ -11,6 +11,8 @@
 
 #include "net/tls_name.h"
 
+_Static_assert(TLS_HASH_MAX >= EVP_MAX_MD_SIZE, "any digest fits");
+
 struct tls {
 	SSL *ssl;
 	int fd;

@@ -369,7 +369,7 @@ go_on(struct pgconn *pc, short revents, struct err *err)
 			*err = why;
 		return -1;
 	}
-	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+	if (conn_readable(&pc->conn, revents) &&
 	    pgconn_fill(pc, LOGIN_READ, err) == -1)
 		return -1;
 	if (login(pc, err) == -1)
@@ -506,7 +506,9 @@ pgconn_fill(struct pgconn *pc, size_t n, struct err *err)
 		if (wire_cut(buf_head(&pc->conn.in) + pc->cut, have - pc->cut,
 			pc->authenticated, &msg, &want, err) > 0)
 			return 0;
-		return err_set(err, ERR_IO, "the server closed the connection");
+		return pc->conn.tls != NULL
+		    ? -1 /* err says how */
+		    : err_set(err, ERR_IO, "the server closed the connection");
 	default:
 		return -1;
 	}
