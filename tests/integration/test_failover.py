@@ -588,6 +588,7 @@ def test_commands_on_standby(cluster, db):
     with running(cluster.primary):
         done = run(*where, "create", "own", timeout=60)
     assert done.returncode == 0, done.stderr
+    assert "pg_log_standby_snapshot()" in done.stderr
     listed = run(*where, "list").stdout
     assert re.search(r"^own .*pgoutput", listed, re.M)
     assert re.search(rf"^{db.slot} .*pgoutput", listed, re.M)
