@@ -1,19 +1,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "pg/replication.h"
 #include "server/query.h"
 
-/* Keeps the first column of the one row there is. */
+struct about {
+	int version; /* server_version_num */
+	bool standby;
+};
+
 static int
-keep_number(void *arg, const struct wire_row *row, struct err *err)
+keep_about(void *arg, const struct wire_row *row, struct err *err)
 {
-	char text[32];
+	char version[32], standby[2];
+	struct about *server = arg;
 
 	(void)err;
-	wire_row_text(row, 0, text, sizeof(text));
-	*(int *)arg = atoi(text);
+	wire_row_text(row, 0, version, sizeof(version));
+	wire_row_text(row, 1, standby, sizeof(standby));
+	server->version = atoi(version);
+	server->standby = *standby == 't';
 	return 0;
 }
 
@@ -38,21 +46,26 @@ create(struct conninfo *ci, const char *slot, bool failover,
 		const char *c;
 		void *v;
 	} name = { slot };
-	int version = 0, rc;
+	struct about server = { 0, false };
 	struct buf sql;
+	int rc;
 
 	if (query_run(ci, false,
 		"SELECT pg_catalog.current_setting("
-		"'server_version_num')",
-		keep_number, &version, err) == -1)
+		"'server_version_num'), pg_catalog.pg_is_in_recovery()",
+		keep_about, &server, err) == -1)
 		return -1;
-	if (failover && version < 170000)
+	if (failover && server.version < 170000)
 		return err_set(err, ERR_CONFIG,
 		    "--failover needs PostgreSQL "
 		    "17 or later; the server's version is %d",
-		    version);
+		    server.version);
+	if (server.standby)
+		log_info("slot.slow",
+		    "a standby waits for a record that SELECT "
+		    "pg_log_standby_snapshot() on the primary writes");
 	buf_init(&sql, 1024);
-	repl_create_slot(&sql, slot, false, failover, version);
+	repl_create_slot(&sql, slot, false, failover, server.version);
 	rc = query_run(ci, true, buf_cstr(&sql), print_slot, name.v, err);
 	buf_free(&sql);
 	return rc;

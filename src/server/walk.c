@@ -148,7 +148,7 @@ walk_next(struct walk *w, const struct ring_entry **entry)
 
 	if (e == NULL)
 		return WALK_END;
-	w->given_lsn = e->pos.commit_lsn;
+	w->given_lsn = lsn_max(w->given_lsn, e->pos.commit_lsn);
 	if (e->pos.seq == RING_COMMIT) {
 		pass(w, e);
 		w->begun = false;

@@ -31,7 +31,7 @@ struct walk {
 	uint64_t cursor;      /* the entry to look at next */
 	lsn_t start_lsn;      /* transactions that commit before are skipped */
 	struct ring_pos last; /* everything up to here has gone by */
-	lsn_t given_lsn;      /* commit LSN of what was handed out last, or
+	lsn_t given_lsn;      /* highest commit LSN that was handed out, or
 				 belongs to a batch that was begun */
 	bool stale_too;       /* a batch was begun with stale entries in it */
 

@@ -1,8 +1,10 @@
 """A standby is promoted: clients stay, nothing confirmed comes again, nothing
 unconfirmed is lost, and what cannot be kept is said."""
 
+import contextlib
 import os
 import re
+import threading
 
 import grpc
 import pytest
@@ -197,6 +199,37 @@ def test_standby_was_behind(cluster, db, start, subscribe):
     assert len(walstream.logged("server.streams_ended")) == 1
 
 
+def test_lagging_clients(cluster, db, start, subscribe, client):
+    """What is still in memory of the timeline that was left is not sent any
+    more, but for the rest of a batch that was begun: that one ends."""
+    cluster.make_slot(db)
+    walstream = start()
+    lagging = subscribe(walstream, held=True)
+    session = client(walstream, held=True)
+    for i in numbers(1, 8):
+        db.fill(i, i, 1000000)
+    cluster.standby.wait_caught_up(cluster.primary)
+    cluster.standby.detach()
+    db.fill(101, 101)
+    db.fill(102, 102)
+    quick = subscribe(walstream, observer=True)
+    quick.transactions(10)
+    batch = subscribe(walstream, held=True, batch=True,
+                      max_batch_bytes=16 << 20)
+    cluster.fail_over(db)
+    db.fill(9, 9)
+    until(lambda: walstream.logged("server.streams_ended"), PATIENCE,
+          "the cut")
+    for one in (lagging, session, batch):
+        one.release()
+    for one in (lagging, session):
+        one.expect(9, PATIENCE)
+        assert one.ids() == numbers(1, 9) and one.open()
+    for one in (quick, batch):
+        assert one.ended() == grpc.StatusCode.DATA_LOSS
+        assert one.ids() == [*numbers(1, 8), 101, 102]
+
+
 def test_idle_standby_was_behind(cluster, db, start, subscribe):
     """The same WAL positions are used again: who was only ever ahead because
     nothing was for it misses nothing of what takes their place."""
@@ -277,9 +310,9 @@ def test_twice(cluster, db, start, subscribe, seen):
     stream.transactions(4, PATIENCE)
     assert stream.ids() == numbers(1, 12) and stream.open()
     late = subscribe(walstream)
+    late.transactions(2 if seen else 3)
+    assert late.ids() == numbers(7 if seen else 4, 12)
     assert late.started.timeline == 3
-    assert late.started.start_lsn == stream.transactions(4)[
-        1 if seen else 0].commit.pg_lsn
 
 
 def test_no_failover_slot(cluster, db, start, subscribe):
@@ -428,27 +461,185 @@ def test_another_branch(cluster, db, start, subscribe):
 
 # Decoding from a standby
 
-@pytest.fixture(name="decoding")
-def fixture_decoding(cluster, db, start):
-    """A walstream at the standby, its slot made there."""
-    cluster.standby.wait_caught_up(cluster.primary)
-    cluster.address.lead(cluster.standby)
-    return make_on_standby(cluster, lambda: start(
-        "--shutdown-grace", "1"))
-
-
-def make_on_standby(cluster, make):
-    """The standby makes a slot when its primary says who runs."""
-    import threading  # pylint: disable=import-outside-toplevel
+@contextlib.contextmanager
+def running(primary):
+    """The primary says again and again which transactions run: to make a slot
+    a standby waits for that."""
     done = threading.Event()
 
-    def nudge():
-        while not done.wait(0.3):
-            cluster.primary.one("SELECT pg_log_standby_snapshot()::text")
-    thread = threading.Thread(target=nudge, daemon=True)
+    def say():
+        while not done.wait(0.2):
+            primary.one("SELECT pg_log_standby_snapshot()::text")
+    thread = threading.Thread(target=say, daemon=True)
     thread.start()
     try:
-        return make()
+        yield
     finally:
         done.set()
-        thread.join()
+        thread.join(30)
+
+
+def on_standby(cluster):
+    cluster.standby.wait_caught_up(cluster.primary)
+    cluster.address.lead(cluster.standby)
+
+
+def confirmed_on(node, slot):
+    return lsn_number(node.one("SELECT confirmed_flush_lsn::text"
+                               " FROM pg_replication_slots"
+                               " WHERE slot_name = %s", (slot,)))
+
+
+BOTH = pytest.mark.parametrize("cluster", [{"major": 16}, NEWEST],
+                               indirect=True)
+
+
+@BOTH
+def test_decoding_standby(cluster, db, start, subscribe):
+    """A standby is streamed from, and promoted under it: nothing is cut, and
+    nothing that came before is doubted when walstream connects again."""
+    on_standby(cluster)
+    with running(cluster.primary):
+        walstream = start("--shutdown-grace", "1")
+    stream, slow = subscribe(walstream), subscribe(walstream, observer=True)
+    db.fill(1, 3)
+    for one in (stream, slow):
+        one.transactions(1)
+    acked = stream.ack_last()
+    until(lambda: confirmed_on(cluster.standby, db.slot) >= acked, 30,
+          "the standby's slot to be moved")
+    cluster.primary.stop()
+    new = cluster.standby
+    new.promote()
+    db.move(new)
+    assert walstream.logged("pg.lost") == []
+    db.fill(4, 6)
+    stream.transactions(2)
+    db.wait_confirmed(stream.ack_last())
+    assert stream.started.timeline == 1
+    pid = db.terminate_walsender()
+    db.wait_walsender(other_than=pid)
+    assert "timeline 2" in walstream.wait_log("pg.timeline")[0]
+    db.fill(7, 9)
+    stream.transactions(3)
+    late = subscribe(walstream)
+    assert late.started.timeline == 2
+    late.transactions(1)
+    assert late.ids() == [7, 8, 9]
+    assert stream.ids() == numbers(1, 9) == slow.ids()
+    assert stream.open() and slow.open()
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_promoted_and_restarted(cluster, db, start, subscribe, how):
+    """Also when the promoted standby is restarted before walstream has heard
+    of its promotion."""
+    on_standby(cluster)
+    with running(cluster.primary):
+        walstream = start("--shutdown-grace", "1")
+    stream = subscribe(walstream, ack_commits=True)
+    db.fill(1, 3)
+    stream.transactions(1)
+    cluster.primary.stop()
+    new = cluster.standby
+    new.promote()
+    db.move(new)
+    for i in range(4, 13, 3):
+        db.fill(i, i + 2)
+        db.sql("SELECT pg_log_standby_snapshot()")
+    db.wait_confirmed(stream.transactions(4)[-1].commit.pg_lsn)
+    db.sql("CHECKPOINT")
+    new.restart(how)
+    db.fill(13, 15)
+    stream.transactions(5, PATIENCE)
+    assert stream.ids() == numbers(1, 15) and stream.open()
+
+
+@BOTH
+def test_temporary_on_standby(cluster, db, start, subscribe):
+    """A temporary slot on a standby; making it takes as long as the primary
+    says nothing, and the log says why."""
+    on_standby(cluster)
+    with running(cluster.primary):
+        walstream = start(temporary=True)
+    stream = subscribe(walstream)
+    db.fill(1, 3)
+    stream.transactions(1)
+    assert stream.ids() == [1, 2, 3]
+    stream.close()
+    said = walstream.wait_log("slot.slow", timeout=30)[0]
+    assert "pg_log_standby_snapshot()" in said and db.slot in said
+    assert not healthy(walstream)
+    late = subscribe(walstream, wait=False)
+    with running(cluster.primary):
+        late.attached(30)
+    db.fill(4, 6)
+    late.transactions(1)
+    assert late.ids() == [4, 5, 6]
+    assert healthy(walstream)
+
+
+def test_commands_on_standby(cluster, db):
+    """create, list and delete, of slots of a standby's own and of copies."""
+    cluster.make_slot(db)
+    on_standby(cluster)
+    where = ("-c", conninfo(db, cluster.address.port))
+    with running(cluster.primary):
+        done = run(*where, "create", "own", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "pg_log_standby_snapshot()" in done.stderr
+    listed = run(*where, "list").stdout
+    assert re.search(r"^own .*pgoutput", listed, re.M)
+    assert re.search(rf"^{db.slot} .*pgoutput", listed, re.M)
+    done = run(*where, "delete", "own")
+    assert done.returncode == 0, done.stderr
+    fails(*where, "delete", db.slot, naming=[db.slot, "synchronized"], code=1)
+    fails(*where, "create", "own", "--failover", naming=["standby"], code=1)
+    assert not re.search("^own ", run(*where, "list").stdout, re.M)
+
+
+def test_standby_lags(cluster, db, start, subscribe):
+    """A standby that does not have yet what was delivered is waited for."""
+    db.make_slot(failover=False)
+    cluster.standby.wait_caught_up(cluster.primary)
+    with running(cluster.primary):
+        cluster.standby.sql("SELECT pg_create_logical_replication_slot(%s,"
+                            " 'pgoutput')", (db.slot,), dbname=db.name)
+    walstream = start()
+    stream = subscribe(walstream)
+    db.fill(1, 3)
+    stream.transactions(1)
+    stream.ack_last()
+    cluster.standby.wait_caught_up(cluster.primary)
+    cluster.standby.detach()
+    db.fill(4, 6)
+    stream.transactions(2)
+    cluster.address.lead(cluster.standby)
+    until(lambda: [line for line in walstream.logged("pg.lost")
+                   if "it lags" in line], 30, "the standby refused")
+    assert stream.open() and not healthy(walstream)
+    cluster.standby.attach(cluster.primary)
+    db.fill(7, 9)
+    stream.transactions(3, PATIENCE)
+    assert stream.ids() == numbers(1, 9) and stream.open()
+
+
+@pytest.mark.parametrize("cluster", [{"major": 15}], indirect=True)
+def test_old_standby(cluster, db, subscribe, start):
+    """Before 16 a standby cannot be streamed from: at the start that is said,
+    later its promotion is waited for."""
+    db.make_slot(failover=False)
+    walstream = start()
+    stream = subscribe(walstream)
+    on_standby(cluster)
+    fails("-c", conninfo(db, cluster.standby.port), "start", "pub", db.slot,
+          "-p", "0", "-t", "false", naming=["standby", "16", "primary"],
+          code=1)
+    until(lambda: [line for line in walstream.logged("pg.lost")
+                   if "PostgreSQL 16" in line], 30, "the standby refused")
+    assert stream.open()
+    cluster.address.lead(cluster.primary)
+    db.fill(1, 3)
+    stream.transactions(1, PATIENCE)
+    assert stream.open()
