@@ -362,6 +362,9 @@ change_timeline(struct walreceiver *wr)
 	    wr->timeline, old, LSN_ARG(wr->left_lsn), LSN_ARG(q->confirmed),
 	    LSN_ARG(wr->slot_confirmed));
 	wr->cut_lsn = wr->left_lsn;
+	wr->received = lsn_min(wr->received, wr->cut_lsn);
+	wr->publish->complete_lsn =
+	    lsn_min(wr->publish->complete_lsn, wr->cut_lsn);
 	wr->rewind = true;
 	if (q->confirmed > wr->cut_lsn)
 		quorum_reset(q, wr->cut_lsn);

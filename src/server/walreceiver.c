@@ -451,13 +451,15 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 
 /*
  * PostgreSQL 18 only warns (55000) when the publication is missing, and goes
- * on without its changes; until 17 that is an error.
+ * on without its changes; until 17 that is an error. Likewise it warns when it
+ * waits for a standby of synchronized_standby_slots, which is as it should be.
  */
 static int
 check_notice(struct walreceiver *wr, struct err *err)
 {
 	if (wr->state != WR_STREAMING || wr->pg.notice.kind == ERR_NONE ||
-	    strcmp(wr->pg.notice.sqlstate, "55000") != 0)
+	    strcmp(wr->pg.notice.sqlstate, "55000") != 0 ||
+	    strstr(wr->pg.notice.text, "synchronized_standby_slots") != NULL)
 		return 0;
 	*err = wr->pg.notice;
 	err->kind = ERR_CONFIG;

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/b64.h"
@@ -39,6 +40,13 @@ enum {
 	GSSAPI = 'G',
 	UNKNOWN = 'U',
 	EMPTY = '0', /* not even a code */
+	/* with a byte behind it */
+	OK_MORE = 'o',
+	CLEARTEXT_MORE = 'c',
+	MD5_LONG = 'l',
+	SASL_MORE = 's',
+	OLD = 'K', /* Kerberos V4 */
+	GSS_GOES_ON = 'g',
 };
 
 static struct auth a;
@@ -161,6 +169,25 @@ make(struct buf *b, char what)
 	case EMPTY:
 		buf_put_u8(b, 0);
 		break;
+	case OK_MORE:
+		put_text(b, AUTH_OK, "+");
+		break;
+	case CLEARTEXT_MORE:
+		put_text(b, AUTH_CLEARTEXT, "+");
+		break;
+	case MD5_LONG:
+		put_text(b, AUTH_MD5, "salty");
+		break;
+	case SASL_MORE:
+		put_list(b, "SCRAM-SHA-256", NULL);
+		buf_put_u8(b, 0);
+		break;
+	case OLD:
+		buf_put_u32(b, 1);
+		break;
+	case GSS_GOES_ON:
+		buf_put_u32(b, 8);
+		break;
 	}
 }
 
@@ -205,12 +232,13 @@ struct row {
 	const char *name, *says; /* the server, message by message */
 	unsigned allowed;        /* 0: all */
 	int binding;
-	enum { PLAIN, TLS, TLS_NO_HASH } conn;
+	enum { PLAIN, TLS, TLS_NO_HASH, TLS_NO_REASON, TLS_EMPTY_HASH } conn;
 	int result;       /* of the last message; the others' is 0 */
 	const char *text; /* in the error; or the method, when it is 1 */
 };
 
-#define NO_PASSWORD 16 /* in `allowed`: there is none */
+#define NO_PASSWORD 16    /* in `allowed`: there is none */
+#define EMPTY_PASSWORD 32 /* as libpq has it, the same */
 #define PREFER CHANNEL_BINDING_PREFER
 #define REQUIRE CHANNEL_BINDING_REQUIRE
 #define DISABLE CHANNEL_BINDING_DISABLE
@@ -231,6 +259,19 @@ static const struct row rows[] = {
 	{ "P37 password in SCRAM", "S1C", 0, PREFER, PLAIN, -1,
 	    "after scram-sha-256" },
 	{ "P37 Ok after SASL", "SO", 0, PREFER, PLAIN, -1, "did not prove" },
+	{ "P37 md5 twice", "MM", 0, PREFER, PLAIN, -1, "after md5" },
+	{ "P37 SASL after password", "CS", 0, PREFER, PLAIN, -1,
+	    "scram-sha-256 authentication after password" },
+	{ "P37 SASL in SCRAM", "S1S", 0, PREFER, PLAIN, -1, "after scram" },
+	{ "P37 md5 after SCRAM", "S12M", 0, PREFER, PLAIN, -1, "after scram" },
+	{ "P37 SASL after SCRAM", "S12S", 0, PREFER, PLAIN, -1, "after scram" },
+	{ "P37 continue after password", "C1", 0, PREFER, PLAIN, -1,
+	    "out of turn" },
+	{ "P37 final after md5", "M2", 0, PREFER, PLAIN, -1, "out of turn" },
+	{ "P37 continue after SCRAM", "S121", 0, PREFER, PLAIN, -1,
+	    "out of turn" },
+	{ "P37 Ok in SCRAM, none allowed", "S1O", SCRAM | AUTH_ALLOW_NONE,
+	    PREFER, PLAIN, -1, "did not prove" },
 	{ "P37 Ok in SCRAM", "S1O", 0, PREFER, PLAIN, -1, "did not prove" },
 	{ "P37 continue first", "1", 0, PREFER, PLAIN, -1, "out of turn" },
 	{ "P37 final first", "2", 0, PREFER, PLAIN, -1, "out of turn" },
@@ -247,6 +288,19 @@ static const struct row rows[] = {
 	    "md5 authentication, which require_auth" },
 	{ "P37 require_auth: scram", "S", AUTH_ALLOW_MD5, PREFER, PLAIN, -1,
 	    "scram-sha-256 authentication, which require_auth" },
+	{ "P37 require_auth: plus", "P", AUTH_ALLOW_ALL & ~SCRAM, PREFER, TLS,
+	    -1, "scram-sha-256 authentication, which require_auth" },
+	{ "P37 require_auth: continue", "1", AUTH_ALLOW_NONE, PREFER, PLAIN, -1,
+	    "require_auth" },
+	{ "P37 require_auth=!none, md5", "MO",
+	    AUTH_ALLOW_ALL & ~AUTH_ALLOW_NONE, PREFER, PLAIN, 1, "md5" },
+	{ "P37 require_auth=!none, trust", "O",
+	    AUTH_ALLOW_ALL & ~AUTH_ALLOW_NONE, PREFER, PLAIN, -1,
+	    "require_auth demands it" },
+	{ "P37 require_auth=password", "CO", AUTH_ALLOW_PASSWORD, PREFER, PLAIN,
+	    1, "password" },
+	{ "P37 require_auth=scram, plus", "P12O", SCRAM, PREFER, TLS, 1,
+	    "scram-sha-256-plus" },
 	{ "P37 require_auth=none", "C", AUTH_ALLOW_NONE, PREFER, PLAIN, -1,
 	    "require_auth" },
 	{ "require_auth=none, trust", "O", AUTH_ALLOW_NONE, PREFER, PLAIN, 1,
@@ -269,15 +323,38 @@ static const struct row rows[] = {
 	{ "P39 required", "P12O", 0, REQUIRE, TLS, 1, "scram-sha-256-plus" },
 	{ "P39 preferred, no hash", "P12O", 0, PREFER, TLS_NO_HASH, 1,
 	    "scram-sha-256" },
+	{ "P39 required, not a reason", "P", 0, REQUIRE, TLS_NO_REASON, -1,
+	    "nothing to bind to" },
+	{ "P39 required, empty hash", "P", 0, REQUIRE, TLS_EMPTY_HASH, -1,
+	    "nothing to bind to" },
+	{ "P39 preferred, empty hash", "P12O", 0, PREFER, TLS_EMPTY_HASH, 1,
+	    "scram-sha-256" },
+	{ "P39 required, plus without TLS", "P", 0, REQUIRE, PLAIN, -1,
+	    "without TLS" },
+	{ "P39 required, other mechanisms", "X", 0, REQUIRE, TLS, -1,
+	    "does not offer it" },
+	{ "P39 required, Ok in SCRAM", "P1O", 0, REQUIRE, TLS, -1,
+	    "did not prove" },
+	{ "P39 required, wrong signature", "P1w", 0, REQUIRE, TLS, -1,
+	    "signature" },
 	{ "P39 plus only, no hash", "p", 0, PREFER, TLS_NO_HASH, -1,
-	    "no SASL mechanism" },
+	    "there is no hash" },
 	{ "disabled", "P12O", 0, DISABLE, TLS, 1, "scram-sha-256" },
 	{ "disabled, plus only", "p", 0, DISABLE, TLS, -1,
-	    "no SASL mechanism" },
+	    "channel_binding=disable" },
 	{ "other mechanisms", "X", 0, PREFER, PLAIN, -1, "no SASL mechanism" },
-	{ "list without an end", "x", 0, PREFER, PLAIN, -1, "cut off" },
+	{ "list without an end", "x", 0, PREFER, PLAIN, -1, "does not end" },
 	{ "salt too short", "m", 0, PREFER, PLAIN, -1, "salt" },
+	{ "salt too long", "l", 0, PREFER, PLAIN, -1, "salt" },
+	{ "more than Ok", "o", 0, PREFER, PLAIN, -1, "malformed" },
+	{ "more than Ok, at the end", "S12o", 0, PREFER, PLAIN, -1,
+	    "malformed" },
+	{ "more than cleartext", "c", 0, PREFER, PLAIN, -1, "malformed" },
+	{ "more than a list", "s", 0, PREFER, PLAIN, -1, "malformed" },
 	{ "GSSAPI", "G", 0, PREFER, PLAIN, -1, "GSSAPI" },
+	{ "GSSAPI goes on", "g", 0, PREFER, PLAIN, -1, "GSSAPI" },
+	{ "Kerberos", "K", 0, PREFER, PLAIN, -1, "Kerberos V4" },
+	{ "GSSAPI in SCRAM", "S1G", 0, PREFER, PLAIN, -1, "GSSAPI" },
 	{ "unknown", "U", 0, PREFER, PLAIN, -1, "99" },
 	{ "no code", "0", 0, PREFER, PLAIN, -1, "without a code" },
 	{ "no password: cleartext", "C", NO_PASSWORD, PREFER, PLAIN, -1,
@@ -285,6 +362,10 @@ static const struct row rows[] = {
 	{ "no password: md5", "M", NO_PASSWORD, PREFER, PLAIN, -1,
 	    "none was given" },
 	{ "no password: scram", "S", NO_PASSWORD, PREFER, PLAIN, -1,
+	    "none was given" },
+	{ "P40 empty password: cleartext", "C", EMPTY_PASSWORD, PREFER, PLAIN,
+	    -1, "none was given" },
+	{ "P40 empty password: scram", "S", EMPTY_PASSWORD, PREFER, PLAIN, -1,
 	    "none was given" },
 	{ "no password: trust", "O", NO_PASSWORD, PREFER, PLAIN, 1, "none" },
 };
@@ -298,17 +379,28 @@ policy_of(const struct row *row)
 		.channel_binding = row->binding,
 		.tls = row->conn != PLAIN };
 
-	if (row->allowed == 0 || row->allowed == NO_PASSWORD)
+	if (row->allowed == 0 || row->allowed >= NO_PASSWORD)
 		p.allowed = AUTH_ALLOW_ALL;
-	if (row->allowed == NO_PASSWORD)
-		p.password = NULL;
-	if (row->conn == TLS) {
+	if (row->allowed >= NO_PASSWORD)
+		p.password = row->allowed == NO_PASSWORD ? NULL : "";
+	if (row->conn == TLS || row->conn == TLS_EMPTY_HASH) {
 		p.binding = hash;
-		p.binding_len = sizeof(hash);
+		p.binding_len = row->conn == TLS ? sizeof(hash) : 0;
 	} else if (row->conn == TLS_NO_HASH) {
 		p.binding_why = "there is no hash";
 	}
 	return p;
+}
+
+/* After the end, either way, nothing is believed or answered. */
+static void
+assert_over(const struct auth_policy *policy, const char *name)
+{
+	static const char all[] = "OCMSPpX12wGU";
+
+	for (size_t i = 0; i < strlen(all); i++)
+		if (say(policy, all[i]) != -1 || buf_unread(&out) > 0)
+			fail_msg("%s: then %c is accepted", name, all[i]);
 }
 
 static void
@@ -333,6 +425,8 @@ play(const struct row *row)
 		fail_msg("%s: no \"%s\" in: %s", row->name, row->text,
 		    err.text);
 	assert_null(strstr(err.text, PASSWORD));
+	assert_true(rc == 1 || buf_unread(&out) == 0);
+	assert_over(&policy, row->name);
 	auth_wipe(&a);
 	buf_free(&out);
 }
@@ -392,12 +486,91 @@ gs2(void **state)
 	}
 }
 
+/* What has been queued before stays; a refusal adds nothing. */
+static void
+refusal_appends_nothing(void **state)
+{
+	struct row row = { .allowed = SCRAM };
+	struct auth_policy policy = policy_of(&row);
+	uint8_t body[4] = { 0, 0, 0, AUTH_CLEARTEXT };
+	struct wire_msg msg = { PQ_AUTHENTICATION, body, sizeof(body) };
+
+	(void)state;
+	auth_init(&a, NONCE);
+	buf_init(&out, 64);
+	buf_put_str(&out, "before");
+	assert_int_equal(auth_message(&a, &policy, &msg, &out, &err), -1);
+	assert_string_equal(buf_cstr(&out), "before");
+	buf_free(&out);
+}
+
+/* The caller may want to warn of few iterations; nothing secret is left. */
+static void
+wiped_at_the_end(void **state)
+{
+	static const struct scram wiped;
+	struct row row = { .conn = TLS };
+	struct auth_policy policy = policy_of(&row);
+
+	(void)state;
+	auth_init(&a, NONCE);
+	buf_init(&out, 4096);
+	assert_int_equal(say(&policy, SASL_PLUS), 0);
+	assert_int_equal(a.iterations, 0);
+	assert_int_equal(say(&policy, FIRST), 0);
+	assert_int_equal(a.iterations, 4096);
+	assert_int_equal(say(&policy, FINAL), 0);
+	assert_int_equal(say(&policy, OK), 1);
+	assert_int_equal(a.iterations, 4096);
+	assert_memory_equal(&a.scram, &wiped, sizeof(wiped));
+	assert_string_equal(a.nonce, "");
+	buf_free(&out);
+}
+
+/* P40: a password of a megabyte goes out whole, or fails where it is sent. */
+static void
+longest_password(void **state)
+{
+	size_t len = (size_t)1 << 20;
+	struct row row = { .allowed = 0 };
+	struct auth_policy policy = policy_of(&row);
+	uint8_t body[4] = { 0, 0, 0, AUTH_CLEARTEXT };
+	struct wire_msg msg = { PQ_AUTHENTICATION, body, sizeof(body) };
+	char *password = malloc(len + 1);
+
+	(void)state;
+	assert_non_null(password);
+	memset(password, 'x', len);
+	password[len] = '\0';
+	policy.password = password;
+	auth_init(&a, NONCE);
+	buf_init(&out, len + 16);
+	assert_int_equal(auth_message(&a, &policy, &msg, &out, &err), 0);
+	assert_int_equal(buf_unread(&out), len + 1 + 5);
+	assert_false(out.failed);
+	buf_free(&out);
+	auth_init(&a, NONCE);
+	buf_init(&out, 1000);
+	assert_int_equal(auth_message(&a, &policy, &msg, &out, &err), 0);
+	assert_true(out.failed);
+	buf_free(&out);
+	auth_init(&a, NONCE);
+	buf_init(&out, 4096);
+	assert_int_equal(say(&policy, SASL), 0);
+	assert_int_equal(say(&policy, FIRST), 0);
+	buf_free(&out);
+	free(password);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exchanges),
 		cmocka_unit_test(gs2),
+		cmocka_unit_test(refusal_appends_nothing),
+		cmocka_unit_test(wiped_at_the_end),
+		cmocka_unit_test(longest_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

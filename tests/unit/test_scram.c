@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "guard.h"
 #include "pg/scram.h"
@@ -19,8 +20,7 @@
 #define CLIENT_FIRST "n,,n=user,r=" NONCE
 #define SERVER_FIRST "r=" FULL_NONCE ",s=" SALT ",i=4096"
 #define CLIENT_FINAL \
-	"c=biws,r=" FULL_NONCE \
-	",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+	"c=biws,r=" FULL_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 #define SERVER_FINAL "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -112,6 +112,109 @@ test_rfc7677(void **state)
 	assert_true(scram_done(&s));
 }
 
+/*
+ * The same with channel binding, and with other passwords, computed by Python's
+ * hashlib.pbkdf2_hmac and hmac with the formulas of RFC 5802, section 3, which
+ * for "n" and "pencil" gave what RFC 7677 prints.
+ */
+static const struct vector {
+	enum scram_flag flag;
+	const char *certificate; /* its SHA-256 or SHA-512 is bound */
+	const EVP_MD *(*digest)(void);
+	const char *password;
+	const char *gs2, *channel, *proof, *signature;
+} vectors[] = {
+	{ SCRAM_UNBOUND, NULL, NULL, "pencil", "n,,", "biws",
+	    "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+	    "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" },
+	{ SCRAM_NOT_OFFERED, NULL, NULL, "pencil", "y,,", "eSws",
+	    "FoqiHTtQEDE8lz1CdaEe3tK4mS+iMDTl77SPyDS53DY=",
+	    "dI4KpiQJwBr1+V+K6U1dA6l6I4I9DUNXWND4pcpRU3U=" },
+	{ SCRAM_BOUND, "certificate", EVP_sha256, "pencil",
+	    "p=tls-server-end-point,,",
+	    "cD10bHMtc2VydmVyLWVuZC1wb2ludCwsA9Zt0Ig1wco/EozOrNHzGslBYwlrIPRF"
+	    "roQoW8CDLXI=",
+	    "PDYoWyjL2USDf7LnQ7piOwt3OVcEPRbXsEvXHNKDU04=",
+	    "WQt6/B0lyhcS0jEpTrs9PZzMa+An2Woiy3ZQ75nvla0=" },
+	{ SCRAM_BOUND, "certificate", EVP_sha512, "pencil",
+	    "p=tls-server-end-point,,",
+	    "cD10bHMtc2VydmVyLWVuZC1wb2ludCwsPZ572aTLC1kcNnRh5uj2JRgdZb1vRcFp"
+	    "XePE5fGmstxb5Y6PIvnY59FgV63vBYdDzpsi3X0z89tjdMBb4O/Zgg==",
+	    "gdAro1Ar7lotuK9rSCI5bpkKM5ASz7iyIsmzl+BrCe8=",
+	    "xAeEMY98I5bXD2wCvWFU58HyzQ+sb9UdDhkYj1Yq2+8=" },
+	/* P40: SASLprep makes IX of both (RFC 4013, section 3) */
+	{ SCRAM_UNBOUND, NULL, NULL, "I\xc2\xadX", "n,,", "biws",
+	    "Ccfz+MPysZ5YsRatnfoQRtOYQ0RquqCRk+EhNl23pFE=",
+	    "oSLkEWhkxIA3AphzDz+SheC1WRVNS+NlSwxyipFvUvI=" },
+	{ SCRAM_UNBOUND, NULL, NULL, "\xe2\x85\xa8", "n,,", "biws",
+	    "Ccfz+MPysZ5YsRatnfoQRtOYQ0RquqCRk+EhNl23pFE=",
+	    "oSLkEWhkxIA3AphzDz+SheC1WRVNS+NlSwxyipFvUvI=" },
+};
+
+static void
+bind(const struct vector *v)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (v->digest != NULL)
+		assert_int_equal(EVP_Digest(v->certificate,
+				     strlen(v->certificate), hash, &len,
+				     v->digest(), NULL),
+		    1);
+	scram_bind(&s, v->flag, hash, len);
+}
+
+static void
+test_vectors(void **state)
+{
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(vectors); i++) {
+		const struct vector *v = &vectors[i];
+
+		bind(v);
+		scram_first(&s, "user", NONCE, &out);
+		snprintf(text, sizeof(text), "%sn=user,r=" NONCE, v->gs2);
+		assert_string_equal(buf_cstr(&out), text);
+		buf_reset(&out);
+		assert_int_equal(scram_final(&s, v->password,
+				     (const uint8_t *)SERVER_FIRST,
+				     strlen(SERVER_FIRST), &out, &err),
+		    0);
+		snprintf(text, sizeof(text), "c=%s,r=%s,p=%s", v->channel,
+		    FULL_NONCE, v->proof);
+		assert_string_equal(buf_cstr(&out), text);
+		buf_reset(&out);
+		snprintf(text, sizeof(text), "v=%s", v->signature);
+		assert_int_equal(verify_n(text, strlen(text)), 0);
+		assert_true(scram_done(&s));
+		scram_wipe(&s);
+	}
+}
+
+/* P39: each way to speak of the channel has a signature of its own, and takes
+ * no other's; so nobody in between can have changed it. */
+static void
+test_signature_of_another_channel(void **state)
+{
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < 4; j++) {
+			bind(&vectors[i]);
+			until_final();
+			snprintf(text, sizeof(text), "v=%s",
+			    vectors[j].signature);
+			assert_int_equal(verify_n(text, strlen(text)),
+			    i == j ? 0 : -1);
+			scram_wipe(&s);
+		}
+	}
+}
+
 static void
 test_no_user_and_longest_nonce(void **state)
 {
@@ -146,7 +249,8 @@ test_wrong_password(void **state)
 	(void)state;
 	first();
 	assert_int_equal(scram_final(&s, "pencil2",
-	    (const uint8_t *)SERVER_FIRST, strlen(SERVER_FIRST), &out, &err),
+			     (const uint8_t *)SERVER_FIRST,
+			     strlen(SERVER_FIRST), &out, &err),
 	    0);
 	assert_string_not_equal(buf_cstr(&out), CLIENT_FINAL);
 	assert_refused(verify_n(SERVER_FINAL, strlen(SERVER_FINAL)));
@@ -233,8 +337,7 @@ static void
 test_first_with_nul(void **state)
 {
 	static const char at_end[] = SERVER_FIRST "\0";
-	static const char in_nonce[] =
-	    "r=" FULL_NONCE "\0,s=" SALT ",i=4096";
+	static const char in_nonce[] = "r=" FULL_NONCE "\0,s=" SALT ",i=4096";
 	static const char in_salt[] =
 	    "r=" FULL_NONCE ",s=W22ZaJ0SNY7soEsUEjb6\0Q==,i=4096";
 
@@ -249,15 +352,37 @@ test_first_with_nul(void **state)
 	assert_refused(final_n("", 0));
 }
 
+/* P38: few are accepted, as libpq does; the caller sees how many. */
 static void
-test_most_iterations(void **state)
+test_iterations(void **state)
 {
-	static const char msg[] =
-	    "r=" FULL_NONCE ",s=" SALT ",i=100000";
+	static const int counts[] = { 1, 2, 4095, 4096, 100000 };
+	char msg[256];
 
 	(void)state;
-	first();
-	assert_int_equal(final_n(msg, strlen(msg)), 0);
+	for (size_t i = 0; i < COUNT(counts); i++) {
+		snprintf(msg, sizeof(msg), "r=%s,s=%s,i=%d", FULL_NONCE, SALT,
+		    counts[i]);
+		first();
+		assert_int_equal(s.iterations, 0);
+		assert_int_equal(final_n(msg, strlen(msg)), 0);
+		assert_int_equal(s.iterations, counts[i]);
+	}
+}
+
+/* P38: refused before anything is hashed: a thousand in no time. */
+static void
+test_too_many_iterations_cost_nothing(void **state)
+{
+	static const char msg[] = "r=" FULL_NONCE ",s=" SALT ",i=2000000000";
+	clock_t start = clock();
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		first();
+		assert_refused(final_n(msg, strlen(msg)));
+	}
+	assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 }
 
 /* n zero bytes are n / 3 groups "AAAA". */
@@ -475,12 +600,15 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_rfc7677),
+		TEST(test_vectors),
+		TEST(test_signature_of_another_channel),
 		TEST(test_no_user_and_longest_nonce),
 		TEST(test_longest_user),
 		TEST(test_wrong_password),
 		TEST(test_first_refused),
 		TEST(test_first_with_nul),
-		TEST(test_most_iterations),
+		TEST(test_iterations),
+		TEST(test_too_many_iterations_cost_nothing),
 		TEST(test_longest_salt),
 		TEST(test_first_prefixes),
 		TEST(test_final_prefixes),
