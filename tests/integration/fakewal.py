@@ -104,6 +104,7 @@ class Backend:
         self.streams = streams or (fakepg.Connection.hold,)
         self.started = []  # the connections that streamed
         self.confirmed = BASE
+        self.lsn_format = "X"  # of the lower half; 19 writes 08X
         self._login = login
         self._lock = threading.Lock()
         self._answers = [
@@ -135,9 +136,8 @@ class Backend:
                 return
         raise AssertionError(f"the fake does not know: {sql}")
 
-    @staticmethod
-    def _text(lsn):
-        return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+    def _text(self, lsn):
+        return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:{self.lsn_format}}"
 
     @staticmethod
     def _rows(c, *rows):

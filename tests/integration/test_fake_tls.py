@@ -368,8 +368,8 @@ def test_binding_required(fake, secured, name):
 def test_only_plus_disabled(fake, secured):
     """P39: only -PLUS is offered, and binding is switched off."""
     server = fake(over_tls(secured, scram_login(Scram(SECRET, (PLUS,)))))
-    refused(server, "SASL", sslmode="require", channel_binding="disable",
-            password=SECRET)
+    refused(server, "channel_binding=disable", sslmode="require",
+            channel_binding="disable", password=SECRET)
     assert server.connections[0].messages == []
 
 
