@@ -1,5 +1,8 @@
 """Fixtures for tests with a fake PostgreSQL; no real one is started."""
 
+import pathlib
+import tempfile
+
 import pytest
 
 import client as clients
@@ -8,13 +11,21 @@ from fakecheck import make_certificate, start_args
 from fakepg import Fake
 
 
+@pytest.fixture(scope="session")
+def place():
+    """A directory with a name that tests/static/in-chroot shows to the
+    program."""
+    with tempfile.TemporaryDirectory(prefix="walstream-pg-") as name:
+        yield pathlib.Path(name)
+
+
 @pytest.fixture
-def fake(tmp_path):
+def fake(place):
     """Makes servers that play the scripts they are given."""
     made = []
 
     def make(*scripts, unix=False):
-        one = Fake(*scripts, unix=str(tmp_path) if unix else None)
+        one = Fake(*scripts, unix=str(place) if unix else None)
         made.append(one)
         return one
 
@@ -63,8 +74,7 @@ def attach(stubs, start):
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
+def certificate(place):
     """Of 127.0.0.1, signed by itself: the paths of it and of its key."""
-    place = tmp_path_factory.mktemp("certificate")
     return make_certificate(place, "ec", "-pkeyopt",
                             "ec_paramgen_curve:prime256v1")

@@ -363,6 +363,8 @@ class Fake:
     def close(self):
         """Ends all; fails if a script met what it did not expect."""
         self._closing = True
+        if self.unix is not None:
+            os.unlink(self._listener.getsockname())
         for sock in [self._listener, *(c.sock for c in self.connections)]:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
