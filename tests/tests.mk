@@ -2,7 +2,7 @@
 
 UNIT = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
--include $(UNIT:=.d) $(FUZZ:=.d)
+-include $(UNIT:=.d) $(FUZZ:=.d) $(OUT)/fidelity/conninfo.d
 
 ifdef PG
 export WALSTREAM_PG_BINDIR := $(shell tests/tools/pg-version $(PG))
@@ -62,11 +62,16 @@ check-examples:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/examples \
 		$(PYTEST_ARGS)
 
-# Payloads against row_to_json, for every type there is.
-fidelity: $(OUT)/walstream
+# Payloads against row_to_json, for every type there is; connection strings
+# against libpq.
+fidelity: $(OUT)/walstream $(OUT)/fidelity/conninfo
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		WALSTREAM_SEED=$(SEED) \
 		$(PYTHON) -m pytest -q tests/fidelity $(PYTEST_ARGS)
+
+$(OUT)/fidelity/%: tests/fidelity/%.c $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS)
 
 VERSIONS = 14 15 16 17 18
 check-versions:

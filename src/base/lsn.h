@@ -21,4 +21,10 @@ lsn_max(lsn_t a, lsn_t b)
 	return a > b ? a : b;
 }
 
+static inline lsn_t
+lsn_min(lsn_t a, lsn_t b)
+{
+	return a < b ? a : b;
+}
+
 #endif

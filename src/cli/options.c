@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg/conninfo.h"
+
 static const struct option table[] = {
 	{ OPT_PUBLICATION, "publication", 0, "NAME", NULL, NULL, "start", 1,
 	    AT_LEAST_ONE, "publication to stream; repeatable" },
@@ -325,6 +327,31 @@ help_option(const struct option *opt, FILE *to)
 	fputc('\n', to);
 }
 
+/* The keywords of a connection string, in lines of at most 78. */
+static void
+help_conninfo(FILE *to)
+{
+	const char *keyword;
+	size_t column, n;
+
+	fputs(
+	    "CONNINFO is a connection string of libpq, or a postgres:// URI.\n"
+	    "Keywords:",
+	    to);
+	column = strlen("Keywords:");
+	for (int i = 0; i < CI_SETTINGS; i++) {
+		keyword = conninfo_keyword((enum conninfo_id)i);
+		n = strlen(keyword) + 2;
+		if (column + n > 78) {
+			fputs("\n ", to);
+			column = 1;
+		}
+		fprintf(to, " %s%s", keyword, i + 1 < CI_SETTINGS ? "," : "");
+		column += n;
+	}
+	fputs(".\n\n", to);
+}
+
 void
 options_help(const struct options *o, FILE *to)
 {
@@ -344,6 +371,7 @@ options_help(const struct options *o, FILE *to)
 		fputs("\nwalstream COMMAND --help lists a command's options."
 		      "\n\n",
 		    to);
+		help_conninfo(to);
 	}
 	fputs("Options:\n", to);
 	while ((opt = options_next(o->command, opt)) != NULL)

@@ -59,10 +59,13 @@ read_all(int fd, const char *path, struct buf *text, struct err *err)
 static int
 read_file(const char *path, bool secret, struct buf *text, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+	struct stat st;
+	int fd, rc = 0;
 
-	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
+	/* What cannot be seen, as in a home that is shut, is not there. */
+	if (stat(path, &st) == -1)
 		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1 && secret) {
 		log_warn("conninfo.file", "cannot read %s: %s", path,
 		    strerror(errno));

@@ -90,10 +90,27 @@ consumers_forget(struct consumers *cs)
 	struct consumer *c;
 
 	for (c = cs->first; c != NULL; c = c->next) {
-		c->position = 0;
+		c->position = c->told = c->void_lsn = c->cut_lsn = 0;
 		quorum_leave(cs->quorum, &c->hold);
 		if (c->required)
 			quorum_join(cs->quorum, &c->hold, 0);
+	}
+}
+
+void
+consumers_cut(struct consumers *cs, lsn_t lsn)
+{
+	struct consumer *c;
+
+	for (c = cs->first; c != NULL; c = c->next) {
+		c->position = lsn_min(c->position, lsn);
+		if (c->told <= lsn)
+			continue;
+		if (c->stream == NULL) {
+			c->void_lsn = c->told;
+			c->cut_lsn = lsn;
+		}
+		c->told = lsn;
 	}
 }
 
@@ -114,9 +131,10 @@ consumer_placed(struct consumers *cs, struct consumer *c)
 
 void
 consumer_release(struct consumers *cs, struct consumer *c,
-    const struct quorum_member *m)
+    const struct quorum_member *m, lsn_t told)
 {
 	c->stream = NULL;
+	c->told = lsn_max(c->told, told);
 	if (m != NULL)
 		c->position = quorum_position(m);
 	if (c->required)

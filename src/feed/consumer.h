@@ -16,6 +16,11 @@ struct consumer {
 	void *stream;   /* the session that has the name now, or NULL */
 	lsn_t position; /* where the last stream of that name stood; 0: never
 			   had one, or forgotten */
+	lsn_t told;     /* the highest pg_lsn a stream of it that has ended was
+			   sent; 0: none */
+	/* It was sent this, and the server has nothing above cut_lsn: whoever
+	 * tells it resets both. 0: so far all is well. */
+	lsn_t void_lsn, cut_lsn;
 	struct quorum_member hold; /* in the quorum in its place */
 	struct consumer *next;
 };
@@ -39,14 +44,18 @@ struct consumer *consumers_get(struct consumers *cs, const char *name);
 int consumers_require(struct consumers *cs, const char *name);
 /* Another epoch: every position is forgotten. No stream has a place. */
 void consumers_forget(struct consumers *cs);
+/* The server has gone on on another timeline: positions above lsn are void.
+ * Who was sent more has yet to be told, unless a stream has the name. */
+void consumers_cut(struct consumers *cs, lsn_t lsn);
 
 /* stream takes the name; until consumer_placed, what the consumer has not
  * acknowledged stays unconfirmed. */
 void consumer_claim(struct consumers *cs, struct consumer *c, void *stream);
 /* The stream's own member is in the quorum now. */
 void consumer_placed(struct consumers *cs, struct consumer *c);
-/* The stream leaves the name; m: its member, NULL when it never had a place. */
+/* The stream leaves the name; m: its member, NULL when it never had a place;
+ * told: the highest pg_lsn it was sent. */
 void consumer_release(struct consumers *cs, struct consumer *c,
-    const struct quorum_member *m);
+    const struct quorum_member *m, lsn_t told);
 
 #endif

@@ -122,6 +122,31 @@ quorum_settle(struct quorum *q)
 	return q->confirmed;
 }
 
+lsn_t
+quorum_high(const struct quorum *q)
+{
+	const struct quorum_member *m;
+	lsn_t high = q->confirmed;
+
+	for (m = q->members; m != NULL; m = m->next)
+		high = lsn_max(high, lsn_max(m->sent, quorum_position(m)));
+	return high;
+}
+
+void
+quorum_cut(struct quorum *q, lsn_t lsn)
+{
+	struct quorum_member *m;
+
+	for (m = q->members; m != NULL; m = m->next) {
+		m->acked = lsn_min(m->acked, lsn);
+		m->sent = lsn_min(m->sent, lsn);
+		m->served = lsn_min(m->served, lsn);
+	}
+	q->left = lsn_min(q->left, lsn);
+	q->confirmed = lsn_min(q->confirmed, lsn);
+}
+
 void
 quorum_reset(struct quorum *q, lsn_t confirmed)
 {

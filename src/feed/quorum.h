@@ -63,6 +63,12 @@ lsn_t quorum_confirm(struct quorum *q);
 /* The same at the end of a turn: who has left is forgotten. */
 lsn_t quorum_settle(struct quorum *q);
 
+/* The highest position that any member knows of, confirmed if there is none. */
+lsn_t quorum_high(const struct quorum *q);
+/* The server has gone on on another timeline: no position is above lsn, the
+ * last one that both have. Who was sent more must have left. */
+void quorum_cut(struct quorum *q, lsn_t lsn);
+
 /* A new epoch: another slot, or one that somebody else has moved. */
 void quorum_reset(struct quorum *q, lsn_t confirmed);
 

@@ -100,7 +100,7 @@ ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
 	memcpy(c->data + c->used, data, len);
 	e = at(r, r->next++);
 	*e = (struct ring_entry){ pos, pg_lsn, tag, c->data + c->used,
-		(uint32_t)len, c, r->total };
+		(uint32_t)len, false, c, r->total };
 	note_hold(tag.note);
 	c->used += len;
 	c->entries++;
@@ -172,6 +172,14 @@ ring_room(struct ring *r)
 
 	r->paused = behind >= r->size || (r->paused && behind > r->size / 2);
 	return !r->paused;
+}
+
+void
+ring_cut(struct ring *r, lsn_t lsn)
+{
+	for (uint64_t id = r->first; id < r->next; id++)
+		if (at(r, id)->pos.commit_lsn >= lsn)
+			at(r, id)->stale = true;
 }
 
 void

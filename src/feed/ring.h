@@ -65,6 +65,7 @@ struct ring_entry {
 	struct ring_tag tag;
 	const uint8_t *data; /* lives until the entry is trimmed */
 	uint32_t len;
+	bool stale; /* the server does not have its transaction any more */
 	struct ring_chunk *chunk;
 	uint64_t before; /* bytes of all entries before this one, ever */
 };
@@ -110,6 +111,10 @@ void ring_trim(struct ring *r, uint64_t cursor, lsn_t confirmed);
  * fills the size, until half of it is gone.
  */
 bool ring_room(struct ring *r);
+
+/* The server has gone on on another timeline: transactions with a commit LSN >=
+ * lsn that are here were never on it. A new segment has to be begun. */
+void ring_cut(struct ring *r, lsn_t lsn);
 
 /* Begins a segment: every transaction with a commit LSN >= lsn follows. */
 void ring_segment(struct ring *r, lsn_t lsn);

@@ -19,6 +19,8 @@ struct tls {
 	bool verified;   /* the chain is checked */
 	bool cert_asked; /* the peer wants our certificate */
 	bool cert_sent;
+	bool
+	    mute; /* writing has failed; there may still be something to read */
 	bool gone; /* neither side can say anything more */
 	const struct tls_settings *settings; /* until open */
 	enum tls_result end; /* TLS_EOF or TLS_FAILED, once it is over */
@@ -379,15 +381,24 @@ enum tls_result
 tls_write(struct tls *t, const void *from, size_t n, size_t *put,
     struct err *err)
 {
+	enum tls_result result;
+
 	assert(t->open && n > 0);
 	/* After the peer's goodbye it may still be written to. */
-	if (t->end == TLS_FAILED || t->gone)
-		return again(t, err);
+	if (t->mute || t->end == TLS_FAILED || t->gone) {
+		*err = t->why;
+		return TLS_FAILED;
+	}
 	ERR_clear_error();
 	t->error = 0;
 	if (SSL_write_ex(t->ssl, from, n, put) == 1)
 		return TLS_OK;
-	return outcome(t, 0, err);
+	result = outcome(t, 0, err);
+	if (result == TLS_FAILED && t->error != 0) {
+		t->mute = true; /* why the peer hung up may be in there */
+		t->end = TLS_OK;
+	}
+	return result;
 }
 
 size_t

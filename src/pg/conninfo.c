@@ -11,79 +11,73 @@
 #define BLANKS " \t\n\v\f\r"
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define FILE_MAX ((size_t)1 << 20)
+#define PATH_CAP 1024 /* of a path's text */
 
 static const struct setting {
 	const char *keyword, *env;
 	const char *preset; /* the default; or NULL */
+	bool kept;          /* an empty value is one; otherwise, it is none */
 } settings[CI_SETTINGS] = {
-	[CI_SERVICE] = { "service", "PGSERVICE", NULL },
-	[CI_SERVICEFILE] = { "servicefile", "PGSERVICEFILE", NULL },
-	[CI_USER] = { "user", "PGUSER", NULL },
-	[CI_PASSWORD] = { "password", "PGPASSWORD", NULL },
-	[CI_PASSFILE] = { "passfile", "PGPASSFILE", NULL },
-	[CI_DBNAME] = { "dbname", "PGDATABASE", NULL },
-	[CI_HOST] = { "host", "PGHOST", "" },
-	[CI_HOSTADDR] = { "hostaddr", "PGHOSTADDR", "" },
-	[CI_PORT] = { "port", "PGPORT", "5432" },
-	[CI_OPTIONS] = { "options", "PGOPTIONS", "" },
-	[CI_APPLICATION_NAME] = { "application_name", "PGAPPNAME", NULL },
+	[CI_SERVICE] = { "service", "PGSERVICE", NULL, true },
+	[CI_SERVICEFILE] = { "servicefile", "PGSERVICEFILE", NULL, true },
+	[CI_USER] = { "user", "PGUSER", NULL, false },
+	[CI_PASSWORD] = { "password", "PGPASSWORD", NULL, false },
+	[CI_PASSFILE] = { "passfile", "PGPASSFILE", NULL, false },
+	[CI_DBNAME] = { "dbname", "PGDATABASE", NULL, false },
+	[CI_HOST] = { "host", "PGHOST", "", false },
+	[CI_HOSTADDR] = { "hostaddr", "PGHOSTADDR", "", false },
+	[CI_PORT] = { "port", "PGPORT", "5432", false },
+	[CI_OPTIONS] = { "options", "PGOPTIONS", "", false },
+	[CI_APPLICATION_NAME] = { "application_name", "PGAPPNAME", NULL, true },
 	[CI_FALLBACK_APPLICATION_NAME] = { "fallback_application_name", NULL,
-	    "walstream" },
-	[CI_CLIENT_ENCODING] = { "client_encoding", "PGCLIENTENCODING",
-	    "UTF8" },
-	[CI_CONNECT_TIMEOUT] = { "connect_timeout", "PGCONNECT_TIMEOUT", "0" },
-	[CI_KEEPALIVES] = { "keepalives", NULL, "1" },
-	[CI_KEEPALIVES_IDLE] = { "keepalives_idle", NULL, "0" },
-	[CI_KEEPALIVES_INTERVAL] = { "keepalives_interval", NULL, "0" },
-	[CI_KEEPALIVES_COUNT] = { "keepalives_count", NULL, "0" },
-	[CI_TCP_USER_TIMEOUT] = { "tcp_user_timeout", NULL, "0" },
+	    "walstream", true },
+	[CI_CLIENT_ENCODING] = { "client_encoding", "PGCLIENTENCODING", "UTF8",
+	    false },
+	[CI_CONNECT_TIMEOUT] = { "connect_timeout", "PGCONNECT_TIMEOUT", "0",
+	    true },
+	[CI_KEEPALIVES] = { "keepalives", NULL, "1", true },
+	[CI_KEEPALIVES_IDLE] = { "keepalives_idle", NULL, "0", true },
+	[CI_KEEPALIVES_INTERVAL] = { "keepalives_interval", NULL, "0", true },
+	[CI_KEEPALIVES_COUNT] = { "keepalives_count", NULL, "0", true },
+	[CI_TCP_USER_TIMEOUT] = { "tcp_user_timeout", NULL, "0", true },
 	[CI_TARGET_SESSION_ATTRS] = { "target_session_attrs",
-	    "PGTARGETSESSIONATTRS", "any" },
+	    "PGTARGETSESSIONATTRS", "any", true },
 	[CI_LOAD_BALANCE_HOSTS] = { "load_balance_hosts", "PGLOADBALANCEHOSTS",
-	    "disable" },
-	[CI_REQUIREPEER] = { "requirepeer", "PGREQUIREPEER", "" },
-	[CI_REQUIRE_AUTH] = { "require_auth", "PGREQUIREAUTH", "" },
+	    "disable", true },
+	[CI_REQUIREPEER] = { "requirepeer", "PGREQUIREPEER", "", false },
+	[CI_REQUIRE_AUTH] = { "require_auth", "PGREQUIREAUTH", "", false },
 	[CI_CHANNEL_BINDING] = { "channel_binding", "PGCHANNELBINDING",
-	    "prefer" },
-	[CI_GSSENCMODE] = { "gssencmode", "PGGSSENCMODE", "disable" },
+	    "prefer", true },
+	[CI_GSSENCMODE] = { "gssencmode", "PGGSSENCMODE", "disable", true },
 	[CI_MIN_PROTOCOL_VERSION] = { "min_protocol_version",
-	    "PGMINPROTOCOLVERSION", "3.0" },
+	    "PGMINPROTOCOLVERSION", "3.0", true },
 	[CI_MAX_PROTOCOL_VERSION] = { "max_protocol_version",
-	    "PGMAXPROTOCOLVERSION", "3.0" },
-	[CI_SSLMODE] = { "sslmode", "PGSSLMODE", NULL },
+	    "PGMAXPROTOCOLVERSION", "3.0", true },
+	[CI_SSLMODE] = { "sslmode", "PGSSLMODE", NULL, true },
 	[CI_SSLNEGOTIATION] = { "sslnegotiation", "PGSSLNEGOTIATION",
-	    "postgres" },
-	[CI_SSLCOMPRESSION] = { "sslcompression", "PGSSLCOMPRESSION", "0" },
-	[CI_SSLCERT] = { "sslcert", "PGSSLCERT", NULL },
-	[CI_SSLKEY] = { "sslkey", "PGSSLKEY", NULL },
-	[CI_SSLPASSWORD] = { "sslpassword", NULL, NULL },
-	[CI_SSLCERTMODE] = { "sslcertmode", "PGSSLCERTMODE", "allow" },
-	[CI_SSLROOTCERT] = { "sslrootcert", "PGSSLROOTCERT", NULL },
-	[CI_SSLCRL] = { "sslcrl", "PGSSLCRL", NULL },
-	[CI_SSLCRLDIR] = { "sslcrldir", "PGSSLCRLDIR", NULL },
-	[CI_SSLSNI] = { "sslsni", "PGSSLSNI", "1" },
+	    "postgres", true },
+	[CI_SSLCOMPRESSION] = { "sslcompression", "PGSSLCOMPRESSION", "0",
+	    true },
+	[CI_SSLCERT] = { "sslcert", "PGSSLCERT", NULL, false },
+	[CI_SSLKEY] = { "sslkey", "PGSSLKEY", NULL, false },
+	[CI_SSLPASSWORD] = { "sslpassword", NULL, NULL, false },
+	[CI_SSLCERTMODE] = { "sslcertmode", "PGSSLCERTMODE", "allow", true },
+	[CI_SSLROOTCERT] = { "sslrootcert", "PGSSLROOTCERT", NULL, false },
+	[CI_SSLCRL] = { "sslcrl", "PGSSLCRL", NULL, false },
+	[CI_SSLCRLDIR] = { "sslcrldir", "PGSSLCRLDIR", NULL, false },
+	[CI_SSLSNI] = { "sslsni", "PGSSLSNI", "1", true },
 	[CI_SSL_MIN_PROTOCOL_VERSION] = { "ssl_min_protocol_version",
-	    "PGSSLMINPROTOCOLVERSION", "TLSv1.2" },
+	    "PGSSLMINPROTOCOLVERSION", "TLSv1.2", true },
 	[CI_SSL_MAX_PROTOCOL_VERSION] = { "ssl_max_protocol_version",
-	    "PGSSLMAXPROTOCOLVERSION", "" },
+	    "PGSSLMAXPROTOCOLVERSION", "", true },
 };
 
-/* Keywords of libpq that are refused, and variables of theirs. */
-static const struct {
-	const char *keyword, *env;
-} refused[] = {
-	{ "krbsrvname", NULL }, /* the variable means nothing without GSSAPI */
-	{ "gsslib", NULL },
-	{ "gssdelegation", NULL },
-	{ "replication", NULL },
-	{ "scram_client_key", NULL },
-	{ "scram_server_key", NULL },
-	{ "sslkeylogfile", NULL },
-	{ "oauth_issuer", NULL },
-	{ "oauth_client_id", NULL },
-	{ "oauth_client_secret", NULL },
-	{ "oauth_scope", NULL },
-};
+/* Keywords of libpq that are refused. What they have of variables means
+ * nothing to a libpq without GSSAPI, either. */
+static const char *const refused[] = { "krbsrvname", "gsslib", "gssdelegation",
+	"replication", "scram_client_key", "scram_server_key", "sslkeylogfile",
+	"oauth_issuer", "oauth_client_id", "oauth_client_secret",
+	"oauth_scope" };
 
 const char *
 conninfo_keyword(enum conninfo_id id)
@@ -118,23 +112,15 @@ conninfo_put(char **m, const char *value, struct err *err)
 	return 0;
 }
 
-static bool
-is_refused(const char *keyword)
-{
-	for (size_t i = 0; i < COUNT(refused); i++)
-		if (strcmp(keyword, refused[i].keyword) == 0)
-			return true;
-	return false;
-}
-
 static int
 refuse(const struct conninfo *ci, const char *keyword, struct err *err)
 {
-	if (is_refused(keyword))
-		return err_set(err, ERR_USAGE,
-		    "connection option \"%s\" is not supported", keyword);
-	/* After a password it can be the rest of one, badly quoted. */
-	if (ci->text[CI_PASSWORD] != NULL)
+	for (size_t i = 0; i < COUNT(refused); i++)
+		if (strcmp(keyword, refused[i]) == 0)
+			return err_set(err, ERR_USAGE,
+			    "connection option \"%s\" is not supported",
+			    keyword);
+	if (ci->hush)
 		return err_set(err, ERR_USAGE,
 		    "there is no such connection option as the one after the "
 		    "password (is the password quoted, or in a URI "
@@ -152,28 +138,46 @@ find(const char *keyword)
 	return -1;
 }
 
+static int
+store(struct conninfo *ci, const char *key, const char *value, struct err *err)
+{
+	int i = find(key);
+
+	if (i == -1)
+		return refuse(ci, key, err);
+	if (i == CI_PASSWORD || i == CI_SSLPASSWORD)
+		ci->hush = true;
+	return conninfo_put(&ci->text[i], value, err);
+}
+
 /* A uri_store: what is given last counts. */
 static int
 set(void *arg, const char *key, const char *value, struct err *err)
 {
-	struct conninfo *ci = arg;
-	int i = find(key);
-
-	/* As libpq does for JDBC's sake. */
-	if (strcmp(key, "ssl") == 0 && strcmp(value, "true") == 0)
-		return conninfo_put(&ci->text[CI_SSLMODE], "require", err);
-	return i == -1 ? refuse(ci, key, err)
-		       : conninfo_put(&ci->text[i], value, err);
+	/* What sslmode was before. */
+	if (strcmp(key, "requiressl") == 0)
+		return store(arg, "sslmode",
+		    *value == '1' ? "require" : "prefer", err);
+	return store(arg, key, value, err);
 }
 
-/* A uri_store for a service: what is there already stays. */
+/* The same for a URI, where libpq knows a parameter of JDBC's, too. */
+static int
+set_of_uri(void *arg, const char *key, const char *value, struct err *err)
+{
+	if (strcmp(key, "ssl") == 0 && strcmp(value, "true") == 0)
+		return store(arg, "sslmode", "require", err);
+	return set(arg, key, value, err);
+}
+
+/* And for a service: what is there already stays. */
 static int
 set_if_missing(void *arg, const char *key, const char *value, struct err *err)
 {
 	struct conninfo *ci = arg;
 	int i = find(key);
 
-	return i != -1 && ci->text[i] != NULL ? 0 : set(ci, key, value, err);
+	return i != -1 && ci->text[i] != NULL ? 0 : store(ci, key, value, err);
 }
 
 /* Takes a keyword and its '='. Returns 1, 0 at the end of the text, or -1. */
@@ -234,6 +238,17 @@ parse_pairs(struct conninfo *ci, char *text, struct err *err)
 	return got;
 }
 
+/* Is there an '@' that ends no user and password? Then it may end a password
+ * with a bare '/', whose rest looks like anything. */
+static bool
+is_ambiguous(const char *uri)
+{
+	const char *p = uri + uri_scheme(uri);
+
+	p += strcspn(p, "@/");
+	return strchr(*p == '@' ? p + 1 : p, '@') != NULL;
+}
+
 static int
 parse_text(struct conninfo *ci, const char *text, struct err *err)
 {
@@ -244,66 +259,106 @@ parse_text(struct conninfo *ci, const char *text, struct err *err)
 		return 0;
 	if (conninfo_put(&copy, text, err) == -1)
 		return -1;
-	/* Parsing cuts the copy apart, so that its length is not the text's
-	 * any more: it is wiped by that. */
-	rc = uri_scheme(copy) > 0 ? uri_parse(copy, set, ci, err)
-				  : parse_pairs(ci, copy, err);
+	if (uri_scheme(copy) > 0) {
+		ci->hush = is_ambiguous(copy);
+		rc = uri_parse(copy, set_of_uri, ci, err);
+	} else
+		rc = parse_pairs(ci, copy, err);
+	/* Parsing has cut the copy apart: its length is the text's. */
 	explicit_bzero(copy, strlen(text));
 	free(copy);
 	return rc;
 }
 
-/* Looks for the service in one file. As service_find; 0 also without one. */
-static int
-read_service(struct conninfo *ci, const char *path, struct err *err)
+/* What may be shown of a value of the text. */
+static const char *
+shown(const struct conninfo *ci, const char *value)
 {
+	return ci->hush ? "..." : value;
+}
+
+/* Looks for the service in what a file has. */
+static int
+search(struct conninfo *ci, struct buf *text, struct err *err)
+{
+	if (memchr(buf_head(text), '\0', buf_unread(text)) != NULL)
+		return err_set(err, ERR_USAGE, "there is a NUL byte in it");
+	buf_put_u8(text, '\0');
+	if (text->failed)
+		return err_set(err, ERR_USAGE, "too large");
+	return service_find((char *)text->data, ci->text[CI_SERVICE],
+	    set_if_missing, ci, err);
+}
+
+/* As service_find; *exists says whether there is the file. */
+static int
+read_service(struct conninfo *ci, const char *path, bool *exists,
+    struct err *err)
+{
+	const char *name =
+	    path == ci->text[CI_SERVICEFILE] ? shown(ci, path) : path;
 	struct buf text;
 	int got;
 
 	buf_init(&text, FILE_MAX);
 	got = ci->sys->read(path, false, &text, err);
-	if (got == 1) {
-		buf_put_u8(&text, '\0');
-		got = text.failed
-		    ? err_set(err, ERR_NOMEM, "%s: too large", path)
-		    : service_find((char *)text.data, ci->text[CI_SERVICE],
-			  set_if_missing, ci, err);
-	}
-	if (got == -1)
-		err_prefix(err, "%s", path);
-	explicit_bzero(text.data, text.len);
+	*exists = got == 1;
+	if (got == 1 && (got = search(ci, &text, err)) == -1)
+		err_prefix(err, "service file %s", name);
+	else if (got == -1 && ci->hush)
+		err_set(err, err->kind, "cannot read a service file");
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
 	buf_free(&text);
 	return got;
 }
 
-/* The user's file, or the one that is named; then the system's. */
+/* The file that is named has to be there; the user's need not. */
+static int
+search_users(struct conninfo *ci, struct err *err)
+{
+	const char *named = ci->text[CI_SERVICEFILE];
+	char path[PATH_CAP];
+	bool exists;
+	int got;
+
+	if (named == NULL && ci->sys->home == NULL)
+		return 0;
+	if (named == NULL) {
+		snprintf(path, sizeof(path), "%s/.pg_service.conf",
+		    ci->sys->home);
+		return read_service(ci, path, &exists, err);
+	}
+	got = read_service(ci, named, &exists, err);
+	if (got == 0 && !exists)
+		return err_set(err, ERR_USAGE,
+		    "there is no service file %.500s", shown(ci, named));
+	return got;
+}
+
+/* Then the system's. */
 static int
 apply_service(struct conninfo *ci, struct err *err)
 {
-	const char *named = ci->text[CI_SERVICEFILE];
 	const char *dir = ci->sys->env("PGSYSCONFDIR");
-	char path[1024] = "";
-	int got = 0;
+	char path[PATH_CAP];
+	bool exists;
+	int got;
 
 	if (ci->text[CI_SERVICE] == NULL)
 		return 0;
-	if (named != NULL)
-		snprintf(path, sizeof(path), "%s", named);
-	else if (ci->sys->home != NULL)
-		snprintf(path, sizeof(path), "%s/.pg_service.conf",
-		    ci->sys->home);
-	if (*path != '\0')
-		got = read_service(ci, path, err);
-	if (got == 0) {
-		snprintf(path, sizeof(path), "%s/pg_service.conf",
-		    dir != NULL ? dir : "/etc/postgresql-common");
-		got = read_service(ci, path, err);
-	}
+	snprintf(path, sizeof(path), "%s/pg_service.conf",
+	    dir != NULL ? dir : "/etc/postgresql-common");
+	if ((got = search_users(ci, err)) == 0)
+		got = read_service(ci, path, &exists, err);
 	if (got == 0)
 		return err_set(err, ERR_USAGE,
-		    "the service \"%.63s\" is not defined in %s or %s",
-		    ci->text[CI_SERVICE],
-		    named != NULL ? named : "~/.pg_service.conf", path);
+		    "the service \"%.63s\" is not defined in %.200s or %.200s",
+		    shown(ci, ci->text[CI_SERVICE]),
+		    ci->text[CI_SERVICEFILE] == NULL
+			? "~/.pg_service.conf"
+			: shown(ci, ci->text[CI_SERVICEFILE]),
+		    path);
 	return got == 1 ? 0 : -1;
 }
 
@@ -313,35 +368,42 @@ from_environment(struct conninfo *ci, enum conninfo_id id, struct err *err)
 	const char *v =
 	    settings[id].env == NULL ? NULL : ci->sys->env(settings[id].env);
 
-	if (ci->text[id] != NULL || v == NULL || *v == '\0')
+	if (ci->text[id] != NULL || v == NULL)
 		return 0;
 	return conninfo_put(&ci->text[id], v, err);
+}
+
+/* An empty one hides the environment's and means the default: so does
+ * libpq. */
+static int
+preset(struct conninfo *ci, enum conninfo_id id, struct err *err)
+{
+	char **m = &ci->text[id];
+
+	if (*m != NULL && **m == '\0' && !settings[id].kept)
+		conninfo_drop(m);
+	if (*m != NULL || settings[id].preset == NULL)
+		return 0;
+	return conninfo_put(m, settings[id].preset, err);
 }
 
 /* What the text did not say: from the service, the environment, or preset. */
 static int
 fill(struct conninfo *ci, struct err *err)
 {
-	const char *ssl;
+	const char *ssl = ci->sys->env("PGREQUIRESSL");
 
 	if (from_environment(ci, CI_SERVICE, err) == -1 ||
 	    from_environment(ci, CI_SERVICEFILE, err) == -1 ||
-	    apply_service(ci, err) == -1)
+	    apply_service(ci, err) == -1 ||
+	    from_environment(ci, CI_SSLMODE, err) == -1)
 		return -1;
-	ssl = ci->sys->env("PGREQUIRESSL"); /* what sslmode was before */
-	if (ci->text[CI_SSLMODE] == NULL && ci->sys->env("PGSSLMODE") == NULL &&
-	    ssl != NULL && *ssl == '1' &&
+	if (ci->text[CI_SSLMODE] == NULL && ssl != NULL && *ssl == '1' &&
 	    conninfo_put(&ci->text[CI_SSLMODE], "require", err) == -1)
 		return -1;
 	for (int i = 0; i < CI_SETTINGS; i++) {
-		char **m = &ci->text[i];
-
-		if (from_environment(ci, (enum conninfo_id)i, err) == -1)
-			return -1;
-		if (*m != NULL && **m == '\0' && i != CI_USER)
-			conninfo_drop(m); /* for libpq, too, that is none */
-		if (*m == NULL && settings[i].preset != NULL &&
-		    conninfo_put(m, settings[i].preset, err) == -1)
+		if (from_environment(ci, (enum conninfo_id)i, err) == -1 ||
+		    preset(ci, (enum conninfo_id)i, err) == -1)
 			return -1;
 	}
 	return 0;

@@ -114,6 +114,9 @@ struct conninfo {
 	struct conninfo_host *host;
 	size_t hosts; /* at least 1 */
 	unsigned auth_allowed;
+	/* What the text has may be the rest of a password, badly quoted: it
+	 * is not shown. */
+	bool hush;
 };
 
 /*

@@ -1,5 +1,6 @@
 #include "pg/conninfo_check.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ check_choice(struct conninfo *ci, enum conninfo_id id,
 		n = strlen(list);
 		if (*choice[i] != '\0')
 			snprintf(list + n, sizeof(list) - n, "%s%s",
-			    i == 0 ? "" : ", ", choice[i]);
+			    list[n - 1] == ' ' ? "" : ", ", choice[i]);
 	}
 	return wrong(id, list, err);
 }
@@ -95,16 +96,36 @@ parse_int(const char *s, int *v)
 static int
 check_numbers(struct conninfo *ci, struct err *err)
 {
-	int *timeout = &ci->value[CI_CONNECT_TIMEOUT];
+	int *timeout = &ci->value[CI_CONNECT_TIMEOUT], *v;
 
-	for (size_t i = 0; i < COUNT(numbers); i++)
-		if (parse_int(ci->text[numbers[i]], &ci->value[numbers[i]]))
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		v = &ci->value[numbers[i]];
+		if (parse_int(ci->text[numbers[i]], v) == -1)
 			return wrong(numbers[i], "must be a number", err);
-	if (*timeout < 0)
-		*timeout = 0;
+		if (*v < 0 && numbers[i] != CI_KEEPALIVES)
+			*v = 0; /* the default */
+	}
 	if (*timeout == 1)
 		*timeout = 2; /* as libpq: a second can be nearly over */
 	return 0;
+}
+
+/* Is this a name of UTF-8? As the server reads them: letters and digits. */
+static bool
+is_utf8(const char *name)
+{
+	char clean[8] = "";
+	size_t n = 0;
+
+	for (; *name != '\0'; name++) {
+		if (!isalnum((unsigned char)*name))
+			continue;
+		if (n == sizeof(clean) - 1)
+			return false;
+		clean[n++] = (char)tolower((unsigned char)*name);
+	}
+	return strcmp(clean, "utf8") == 0 || strcmp(clean, "unicode") == 0 ||
+	    strcmp(clean, "auto") == 0;
 }
 
 /* What only makes sense, or is supported, together. */
@@ -139,55 +160,73 @@ check_tls(struct conninfo *ci, struct err *err)
 	if (v[CI_MIN_PROTOCOL_VERSION] > 0)
 		return wrong(CI_MIN_PROTOCOL_VERSION,
 		    "cannot be above 3.0, which is what walstream speaks", err);
-	if (strcasecmp(ci->text[CI_CLIENT_ENCODING], "UTF8") != 0 &&
-	    strcasecmp(ci->text[CI_CLIENT_ENCODING], "UTF-8") != 0)
+	if (!is_utf8(ci->text[CI_CLIENT_ENCODING]))
 		return wrong(CI_CLIENT_ENCODING, "can only be UTF8", err);
 	return 0;
 }
 
-/* require_auth: a list of methods, or of methods that are not allowed. */
-static int
-check_auth(struct conninfo *ci, struct err *err)
-{
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} methods[] = { { "none", AUTH_ALLOW_NONE },
-		{ "password", AUTH_ALLOW_PASSWORD }, { "md5", AUTH_ALLOW_MD5 },
-		{ "scram-sha-256", AUTH_ALLOW_SCRAM }, { "gss", 0 },
-		{ "sspi", 0 }, { "oauth", 0 } };
-	const char *p = ci->text[CI_REQUIRE_AUTH];
-	unsigned named = 0;
-	bool negated = *p == '!';
-	size_t n, i;
+/* Methods of require_auth, by their places in its bits; those that are not
+ * supported after the others. */
+static const char *const methods[] = { "none", "password", "md5",
+	"scram-sha-256", "gss", "sspi", "oauth" };
 
-	ci->auth_allowed = AUTH_ALLOW_ALL;
-	if (*p == '\0')
-		return 0;
+/* The bit of the method that is the n characters at p, or 0. */
+static unsigned
+method_bit(const char *p, size_t n)
+{
+	for (unsigned i = 0; i < COUNT(methods); i++)
+		if (strlen(methods[i]) == n && strncmp(p, methods[i], n) == 0)
+			return 1U << i;
+	return 0;
+}
+
+/* Reads the list, each with or each without "!". */
+static int
+named_methods(const char *p, bool negated, unsigned *named, struct err *err)
+{
+	unsigned bit;
+	size_t n;
+
 	for (;; p += n + 1) {
 		if ((*p == '!') != negated)
 			return wrong(CI_REQUIRE_AUTH,
 			    "cannot have methods with and without \"!\"", err);
 		p += negated;
 		n = strcspn(p, ",");
-		for (i = 0; i < COUNT(methods); i++)
-			if (strlen(methods[i].name) == n &&
-			    strncmp(p, methods[i].name, n) == 0)
-				break;
-		if (i == COUNT(methods))
+		if ((bit = method_bit(p, n)) == 0)
 			return wrong(CI_REQUIRE_AUTH,
 			    "must be a list of password, md5, scram-sha-256, "
 			    "none, gss, sspi and oauth, each with or each "
 			    "without \"!\"",
 			    err);
-		if ((named & methods[i].bit) != 0)
+		if ((*named & bit) != 0)
 			return wrong(CI_REQUIRE_AUTH, "names a method twice",
 			    err);
-		named |= methods[i].bit;
+		*named |= bit;
 		if (p[n] == '\0')
-			break;
+			return 0;
 	}
-	ci->auth_allowed = negated ? AUTH_ALLOW_ALL & ~named : named;
+}
+
+/* What is allowed: the methods that are named, or all others. */
+static int
+check_auth(struct conninfo *ci, struct err *err)
+{
+	const char *list = ci->text[CI_REQUIRE_AUTH];
+	bool negated = *list == '!';
+	unsigned named = 0;
+
+	ci->auth_allowed = AUTH_ALLOW_ALL;
+	if (*list == '\0')
+		return 0;
+	if (named_methods(list, negated, &named, err) == -1)
+		return -1;
+	ci->auth_allowed &= negated ? ~named : named;
+	if (ci->auth_allowed == 0)
+		return wrong(CI_REQUIRE_AUTH,
+		    "allows nothing that is supported: password, md5, "
+		    "scram-sha-256 and none",
+		    err);
 	return 0;
 }
 
@@ -263,7 +302,7 @@ check_names(struct conninfo *ci, struct err *err)
 	if (*user == NULL && ci->sys->user != NULL &&
 	    conninfo_put(user, ci->sys->user, err) == -1)
 		return -1;
-	if (*user == NULL || **user == '\0')
+	if (*user == NULL)
 		return wrong(CI_USER, "is missing: no database user", err);
 	if (name[CI_DBNAME] == NULL &&
 	    conninfo_put(&name[CI_DBNAME], *user, err) == -1)
@@ -287,6 +326,8 @@ find_passwords(struct conninfo *ci, const char *text, size_t n, struct err *err)
 		if (ci->text[CI_PASSWORD] == NULL) {
 			conninfo_drop(&h->password);
 			h->password = passfile_find(text, n, &key);
+			if (h->password != NULL && *h->password == '\0')
+				conninfo_drop(&h->password);
 		} else if (conninfo_put(&h->password, ci->text[CI_PASSWORD],
 			       err) == -1)
 			return -1;
@@ -294,25 +335,32 @@ find_passwords(struct conninfo *ci, const char *text, size_t n, struct err *err)
 	return 0;
 }
 
+/* Reads the password file; it is empty when there is none. */
+static int
+read_passfile(const struct conninfo *ci, struct buf *text, struct err *err)
+{
+	const struct conninfo_system *sys = ci->sys;
+	char path[1024];
+
+	if (ci->text[CI_PASSFILE] != NULL)
+		return sys->read(ci->text[CI_PASSFILE], true, text, err);
+	if (sys->home == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "%s/.pgpass", sys->home);
+	return sys->read(path, true, text, err);
+}
+
 int
 conninfo_passwords(struct conninfo *ci, struct err *err)
 {
-	const struct conninfo_system *sys = ci->sys;
-	const char *named = ci->text[CI_PASSFILE];
-	char path[1024] = "";
+	bool given = ci->text[CI_PASSWORD] != NULL;
 	struct buf text;
 	int rc;
 
-	buf_init(&text, FILE_MAX);
-	if (named != NULL)
-		snprintf(path, sizeof(path), "%s", named);
-	else if (sys->home != NULL)
-		snprintf(path, sizeof(path), "%s/.pgpass", sys->home);
-	if (ci->text[CI_PASSWORD] != NULL && ci->host[0].password != NULL)
+	if (given && ci->host[0].password != NULL)
 		return 0;
-	rc = ci->text[CI_PASSWORD] != NULL || *path == '\0'
-	    ? 0
-	    : sys->read(path, true, &text, err);
+	buf_init(&text, FILE_MAX);
+	rc = given ? 0 : read_passfile(ci, &text, err);
 	if (rc != -1)
 		rc = find_passwords(ci, (const char *)buf_head(&text),
 		    buf_unread(&text), err);

@@ -1,17 +1,16 @@
 #include "pg/passfile.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* libpq takes its own default directory for localhost, too; these are the
- * usual ones (see addr_pg_socket). */
-static const char *
-file_name_of(const char *host)
+/* A default socket directory is localhost to libpq, as long as it is the one
+ * that it was built with: these are the usual ones (see addr_pg_socket). */
+static bool
+is_default_directory(const char *host)
 {
-	if (*host == '\0' || strcmp(host, "/var/run/postgresql") == 0 ||
-	    strcmp(host, "/tmp") == 0)
-		return "localhost";
-	return host;
+	return strcmp(host, "/var/run/postgresql") == 0 ||
+	    strcmp(host, "/tmp") == 0;
 }
 
 /* Does the field at p, which ends before end, mean this? Returns what follows
@@ -30,7 +29,7 @@ match(const char *p, const char *end, const char *wanted)
 	return p < end ? p + 1 : NULL;
 }
 
-/* The rest of a line, without escapes. */
+/* The last field of a line, without escapes; what may follow it is nothing. */
 static char *
 unescape(const char *p, const char *end)
 {
@@ -38,7 +37,7 @@ unescape(const char *p, const char *end)
 
 	if (s == NULL)
 		return NULL;
-	for (; p < end; p++) {
+	for (; p < end && *p != ':'; p++) {
 		if (*p == '\\' && p + 1 < end)
 			p++;
 		*to++ = *p;
@@ -50,10 +49,14 @@ unescape(const char *p, const char *end)
 static const char *
 match_line(const char *p, const char *end, const struct passfile_key *key)
 {
+	const char *host;
+
 	if (p == end || *p == '#')
 		return NULL;
-	if ((p = match(p, end, file_name_of(key->host))) == NULL ||
-	    (p = match(p, end, key->port)) == NULL ||
+	host = match(p, end, *key->host == '\0' ? "localhost" : key->host);
+	if (host == NULL && is_default_directory(key->host))
+		host = match(p, end, "localhost");
+	if (host == NULL || (p = match(host, end, key->port)) == NULL ||
 	    (p = match(p, end, key->dbname)) == NULL)
 		return NULL;
 	return match(p, end, key->user);

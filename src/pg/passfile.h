@@ -8,11 +8,12 @@
  * password,
  *	hostname:port:database:username:password
  * where the first four may be "*", '\' escapes ':' and '\', and '#' at the
- * start of a line is a comment. The first line that matches counts.
+ * start of a line is a comment. The first line that matches counts, and what
+ * follows the password's ':' does not.
  */
 struct passfile_key {
 	const char *host; /* as it was given: a name, an address, a directory;
-			     "" is localhost */
+			     "" and the default directories are localhost */
 	const char *port, *dbname, *user;
 };
 

@@ -25,8 +25,7 @@ take(char *line, int number, uri_store *store, void *arg, struct err *err)
 {
 	char *value = strchr(line, '=');
 
-	if (strncmp(line, "ldap", 4) == 0 && strchr(line, ':') != NULL &&
-	    (value == NULL || strchr(line, ':') < value))
+	if (strncmp(line, "ldap", 4) == 0) /* a URL */
 		return err_set(err, ERR_USAGE,
 		    "line %d of the service file: LDAP is not supported",
 		    number);

@@ -53,27 +53,33 @@ hex(char c)
 	return -1;
 }
 
-/* Undoes percent-encoding in place. */
+/* Undoes percent-encoding in place, and takes spaces off both ends, as libpq
+ * does from PostgreSQL 18 on; to an older one they are a part of it. */
 static int
 decode(char *s, struct err *err)
 {
+	const char *p = s + strspn(s, " ");
 	char *to = s;
 
-	for (; *s != '\0'; s++) {
-		if (*s != '%') {
-			*to++ = *s;
+	for (; *p != '\0' && *p != ' '; p++) {
+		if (*p != '%') {
+			*to++ = *p;
 			continue;
 		}
-		if (hex(s[1]) < 0 || hex(s[2]) < 0)
+		if (hex(p[1]) < 0 || hex(p[2]) < 0)
 			return err_set(err, ERR_USAGE,
 			    "connection URI: \"%%\" is not followed by two "
 			    "hexadecimal digits; write %%25 for \"%%\"");
-		*to = (char)(hex(s[1]) << 4 | hex(s[2]));
+		*to = (char)(hex(p[1]) << 4 | hex(p[2]));
 		if (*to++ == '\0')
 			return err_set(err, ERR_USAGE,
 			    "connection URI: %%00 is not allowed");
-		s += 2;
+		p += 2;
 	}
+	if (p[strspn(p, " ")] != '\0')
+		return err_set(err, ERR_USAGE,
+		    "connection URI: there is a space in it; write %%20 for a "
+		    "space");
 	*to = '\0';
 	return 0;
 }

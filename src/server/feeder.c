@@ -119,6 +119,7 @@ begin_batch(struct session *s)
 	}
 	s->walk.table = w.table; /* it may have grown */
 	s->walk.tables = w.tables;
+	s->walk.given_lsn = w.given_lsn; /* as good as handed out */
 	if (s->batch_left == 0)
 		return false;
 	head_len = proto_batch_head(head, total);

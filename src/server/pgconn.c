@@ -12,6 +12,7 @@
 #define IN_MAX (WIRE_MAX_MESSAGE + ((size_t)1 << 20))
 #define IN_KEEP ((size_t)1 << 20)
 #define LOGIN_READ 8192
+#define FEW 4096 /* iterations (RFC 7677, section 4) */
 
 void
 pgconn_init(struct pgconn *pc)
@@ -181,6 +182,26 @@ check_session(const struct pgconn *pc, struct err *err)
 	return err_set(err, ERR_IO, "%s", wrong);
 }
 
+/* Answered all the same, as libpq does; once a COPY, not for every query. */
+static void
+warn_of_login(const struct pgconn *pc)
+{
+	const char *method = pc->auth.method, *what = NULL;
+
+	if (!pc->replication)
+		return;
+	if (strcmp(method, "password") == 0 && !pgconn_private(pc))
+		what = "the password crossed the network in the clear";
+	else if (strcmp(method, "md5") == 0)
+		what = "the server uses MD5 passwords, which are easy to "
+		       "guess and will be removed: use scram-sha-256";
+	else if (pc->auth.iterations > 0 && pc->auth.iterations < FEW)
+		what = "the server's SCRAM has few iterations "
+		       "(scram_iterations): passwords are easy to guess";
+	if (what != NULL)
+		log_warn("pg.weak", "%s", what);
+}
+
 static int
 login(struct pgconn *pc, struct err *err)
 {
@@ -200,6 +221,7 @@ login(struct pgconn *pc, struct err *err)
 			break;
 		case PQ_READY:
 			pc->state = PGCONN_READY;
+			warn_of_login(pc);
 			buf_wipe(&pc->conn.out);
 			auth_wipe(&pc->auth);
 			return check_session(pc, err);
@@ -334,6 +356,27 @@ handshake(struct pgconn *pc, struct err *err)
 	}
 }
 
+/* LOGIN: a server that hung up has said why before. */
+static int
+go_on(struct pgconn *pc, short revents, struct err *err)
+{
+	struct err why;
+
+	if (pgconn_flush(pc, err) == -1) {
+		if ((pgconn_fill(pc, LOGIN_READ, &why) == -1 ||
+			login(pc, &why) == -1) &&
+		    why.kind != ERR_IO)
+			*err = why;
+		return -1;
+	}
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+	    pgconn_fill(pc, LOGIN_READ, err) == -1)
+		return -1;
+	if (login(pc, err) == -1)
+		return -1;
+	return pgconn_flush(pc, err);
+}
+
 static int
 step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 {
@@ -346,17 +389,7 @@ step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 		return -1;
 	if (pc->state == PGCONN_HANDSHAKE && handshake(pc, err) == -1)
 		return -1;
-	if (pc->state == PGCONN_LOGIN) {
-		if (pgconn_flush(pc, err) == -1)
-			return -1;
-		if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-		    pgconn_fill(pc, LOGIN_READ, err) == -1)
-			return -1;
-		if (login(pc, err) == -1)
-			return -1;
-		return pgconn_flush(pc, err);
-	}
-	return 0;
+	return pc->state == PGCONN_LOGIN ? go_on(pc, revents, err) : 0;
 }
 
 /* May another host do better? Where the network failed, or the server takes no

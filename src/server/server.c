@@ -297,8 +297,16 @@ serve_streams(struct server *sv, int64_t now)
 			log_info("server.no_streams", "%s", broken->text);
 		broken->kind = ERR_NONE;
 	}
-	if (sv->wr.new_timeline && sv->wr.state >= WR_READY) {
-		sv->wr.new_timeline = false;
+	if (sv->wr.cut_lsn != 0) {
+		n = sessions_cut(&sv->sessions, sv->wr.cut_lsn);
+		sv->wr.cut_lsn = 0;
+		if (n > 0)
+			log_error("server.streams_ended",
+			    "%u were sent what the promoted standby never had",
+			    n);
+	}
+	if (sv->wr.set_back) {
+		sv->wr.set_back = false;
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))

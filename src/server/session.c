@@ -49,6 +49,16 @@ session_new(struct h2_stream *stream, struct session_list *l)
 	return s;
 }
 
+lsn_t
+session_told(const struct session *s)
+{
+	if (!session_in_place(s))
+		return 0;
+	if (s->subscribe) /* `started` told it where it starts */
+		return lsn_max(s->member.sent, s->walk.start_lsn);
+	return s->sent > 0 ? s->member.sent : 0;
+}
+
 void
 session_detach(struct session *s)
 {
@@ -59,7 +69,7 @@ session_detach(struct session *s)
 		return;
 	if (s->consumer != NULL && s->consumer->stream == s)
 		consumer_release(l->consumers, s->consumer,
-		    in_place ? &s->member : NULL);
+		    in_place ? &s->member : NULL, session_told(s));
 	quorum_leave(l->quorum, &s->member);
 	session_set_state(s, SESSION_GONE);
 	s->moved_at = s->list->now;
@@ -83,6 +93,17 @@ session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
 	va_end(ap);
 	h2_end(s->stream, code, "%s", text);
 	session_detach(s);
+}
+
+void
+session_end_void(struct session *s, lsn_t told, lsn_t lsn)
+{
+	session_end(s, GRPC_DATA_LOSS,
+	    "this client knows of changes up to " LSN_FMT ", and the standby "
+	    "that was promoted (timeline %u) has none above " LSN_FMT
+	    " of the timeline before: undo what is above, or copy the tables "
+	    "anew",
+	    LSN_ARG(told), s->list->wr->timeline, LSN_ARG(lsn));
 }
 
 static void
@@ -117,6 +138,11 @@ take_name(struct session *s, const char *name)
 	if (c == NULL) {
 		session_end(s, GRPC_RESOURCE_EXHAUSTED,
 		    "too many consumer names are in use");
+		return;
+	}
+	if (c->void_lsn != 0) {
+		session_end_void(s, c->void_lsn, c->cut_lsn);
+		c->void_lsn = c->cut_lsn = 0;
 		return;
 	}
 	if (c->stream != NULL)

@@ -99,9 +99,13 @@ uint64_t sessions_low(const struct session_list *l);
  * is? */
 bool sessions_settled(const struct session_list *l);
 
-/* The server is on another timeline: nothing that was sent or acknowledged
- * before says anything now. Streams in place end, names lose their positions. */
+/* The server was set back: nothing that was sent or acknowledged before says
+ * anything now. Streams in place end, names lose their positions. */
 void sessions_forget(struct session_list *l);
+/* The server has gone on on another timeline, which has what is below lsn.
+ * Streams that were sent anything above end with DATA_LOSS; the others go on,
+ * and so do names. Returns how many ended. */
+unsigned sessions_cut(struct session_list *l, lsn_t lsn);
 
 /* Ends those in place, each when it was sent what is in the ring. Returns how
  * many. */
@@ -124,6 +128,10 @@ session_in_place(const struct session *s)
 }
 
 void session_set_state(struct session *s, enum session_state state);
+/* The highest position that its client knows of from it; 0: none. */
+lsn_t session_told(const struct session *s);
+/* Ends it: its client knows of what is void above lsn. */
+void session_end_void(struct session *s, lsn_t told, lsn_t lsn);
 /* Leaves the quorum and the name; acks until now count. */
 void session_detach(struct session *s);
 /* Ends a session: it leaves the quorum and its name at once, its trailers go

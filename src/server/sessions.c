@@ -197,9 +197,53 @@ void
 sessions_forget(struct session_list *l)
 {
 	sessions_end(l, false, GRPC_UNAVAILABLE,
-	    "positions start anew on another timeline: reconnect");
+	    "the server was set back, positions start anew: reconnect");
 	consumers_forget(l->consumers);
 	quorum_reset(l->quorum, l->quorum->confirmed);
+}
+
+/* Does its client know of something above lsn, of this stream or, when it has a
+ * name, of an earlier one? Returns the position, or 0. */
+static lsn_t
+known_above(const struct session *s, lsn_t lsn)
+{
+	lsn_t told = session_told(s);
+
+	if (s->consumer != NULL)
+		told = lsn_max(told, s->consumer->told);
+	if (session_in_place(s) && s->walk.given_lsn >= lsn)
+		told = lsn_max(told, s->walk.given_lsn);
+	else if (told <= lsn)
+		told = 0;
+	return told;
+}
+
+unsigned
+sessions_cut(struct session_list *l, lsn_t lsn)
+{
+	struct consumer *c;
+	struct session *s;
+	unsigned n = 0;
+	lsn_t told;
+
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state == SESSION_GONE)
+			continue;
+		if ((told = known_above(s, lsn)) == 0) {
+			walk_cut(&s->walk, lsn);
+			continue;
+		}
+		c = s->consumer;
+		s->walk.stale_too = true;
+		session_end_void(s, told, lsn);
+		if (c != NULL)
+			c->told = 0;
+		n++;
+	}
+	ring_cut(l->ring, lsn);
+	quorum_cut(l->quorum, lsn);
+	consumers_cut(l->consumers, lsn);
+	return n;
 }
 
 unsigned

@@ -24,7 +24,16 @@ walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn)
 	w->cursor = cursor;
 	w->start_lsn = start_lsn;
 	w->last = (struct ring_pos){ 0, 0, 0 };
+	w->given_lsn = 0;
 	w->begun = w->related = false;
+}
+
+void
+walk_cut(struct walk *w, lsn_t lsn)
+{
+	w->start_lsn = lsn_min(w->start_lsn, lsn);
+	if (w->last.commit_lsn >= lsn)
+		w->last = (struct ring_pos){ lsn - 1, RING_COMMIT, UINT32_MAX };
 }
 
 /* What is remembered of a table, or NULL when memory is short. */
@@ -68,6 +77,8 @@ wants(struct walk *w, const struct ring_entry *e)
 {
 	if (e->pos.commit_lsn < w->start_lsn || ring_pos_le(e->pos, w->last))
 		return false;
+	if (e->stale && !w->stale_too)
+		return false;
 	if (ring_is_begin(e->pos)) {
 		memcpy(&w->txn, e->data, sizeof(w->txn));
 		w->begun = false;
@@ -89,7 +100,7 @@ pass(struct walk *w, const struct ring_entry *e)
 {
 	w->cursor++;
 	w->related = false;
-	if (!ring_pos_le(e->pos, w->last))
+	if (!ring_pos_le(e->pos, w->last) && (!e->stale || w->stale_too))
 		w->last = e->pos;
 }
 
@@ -137,6 +148,7 @@ walk_next(struct walk *w, const struct ring_entry **entry)
 
 	if (e == NULL)
 		return WALK_END;
+	w->given_lsn = e->pos.commit_lsn;
 	if (e->pos.seq == RING_COMMIT) {
 		pass(w, e);
 		w->begun = false;

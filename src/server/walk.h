@@ -31,6 +31,9 @@ struct walk {
 	uint64_t cursor;      /* the entry to look at next */
 	lsn_t start_lsn;      /* transactions that commit before are skipped */
 	struct ring_pos last; /* everything up to here has gone by */
+	lsn_t given_lsn;      /* commit LSN of what was handed out last, or
+				 belongs to a batch that was begun */
+	bool stale_too;       /* a batch was begun with stale entries in it */
 
 	struct event_txn txn; /* of the entry at cursor, once settled */
 	bool begun;           /* its begin was handed out */
@@ -45,6 +48,10 @@ walk_init(struct walk *w, const struct ring *ring, const struct names *names);
 void walk_free(struct walk *w);
 /* Starts at an entry of the ring. */
 void walk_start(struct walk *w, uint64_t cursor, lsn_t start_lsn);
+
+/* Nothing that commits at lsn or later was handed out, and what is in the ring
+ * of that is stale: it goes on with what takes its place. */
+void walk_cut(struct walk *w, lsn_t lsn);
 
 /* Passes over what is not for this stream. True when something is. */
 bool walk_settle(struct walk *w);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pg/replication.h"
+#include "pg/timeline.h"
 
 #define STATUS_MAX SECONDS(10)
 
@@ -43,23 +44,59 @@ row_identify(struct walreceiver *wr, const struct wire_row *row,
 		    "system identifier is %s, not %s. Restart walstream to "
 		    "stream from it",
 		    id, wr->system_identifier);
-	if (wr->timeline != 0 && wr->timeline != tli) {
-		log_warn("pg.timeline",
-		    "the server is on timeline %u now, not "
-		    "%u: positions are taken from the slot",
-		    tli, wr->timeline);
-		wr->new_timeline = wr->rewind = true;
-	}
-	wr->timeline = tli;
+	wr->server_timeline = tli;
 	return 0;
+}
+
+/* Is the server on another timeline than positions are? */
+static bool
+is_elsewhere(const struct walreceiver *wr)
+{
+	return wr->timeline != 0 && wr->server_timeline != wr->timeline;
 }
 
 static int
 done_identify(struct walreceiver *wr, struct err *err)
 {
-	(void)wr;
-	(void)err;
-	return WR_SETTINGS;
+	if (!is_elsewhere(wr))
+		return WR_SETTINGS;
+	if (wr->server_timeline > wr->timeline)
+		return WR_HISTORY;
+	wr->refused = true;
+	return err_set(err, ERR_IO,
+	    "the server is on timeline %u, and positions are of timeline %u: "
+	    "it is an old primary, or a standby that does not follow yet",
+	    wr->server_timeline, wr->timeline);
+}
+
+static void
+ask_history(const struct walreceiver *wr, struct buf *sql)
+{
+	buf_putf(sql, "TIMELINE_HISTORY %u", wr->server_timeline);
+}
+
+static int
+row_history(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	int got = 0;
+
+	if (row->n > 1 && row->col[1].p != NULL)
+		got = timeline_left(row->col[1].p, row->col[1].len,
+		    wr->timeline, &wr->left_lsn, err);
+	wr->found = got == 1;
+	return got == -1 ? -1 : 0;
+}
+
+static int
+done_history(struct walreceiver *wr, struct err *err)
+{
+	if (wr->found)
+		return WR_SETTINGS;
+	return err_set(err, ERR_LOST,
+	    "the server's timeline %u does not come from timeline %u, which "
+	    "positions are of: it is another branch of this cluster. Restart "
+	    "walstream to stream from it",
+	    wr->server_timeline, wr->timeline);
 }
 
 static void
@@ -68,8 +105,8 @@ ask_settings(const struct walreceiver *wr, struct buf *sql)
 	(void)wr;
 	buf_put_str(sql,
 	    "SELECT pg_catalog.current_setting('wal_level'), "
-	    "pg_catalog.current_setting('server_version_num'), setting "
-	    "FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'");
+	    "pg_catalog.current_setting('server_version_num'), setting, "
+	    "pg_catalog.pg_postmaster_start_time() FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'");
 }
 
 static int
@@ -82,6 +119,7 @@ row_settings(struct walreceiver *wr, const struct wire_row *row,
 	wire_row_text(row, 0, wal_level, sizeof(wal_level));
 	wire_row_text(row, 1, version, sizeof(version));
 	wire_row_text(row, 2, timeout, sizeof(timeout));
+	wire_row_text(row, 3, wr->started, sizeof(wr->started));
 	wr->version = atoi(version);
 	if (wr->version < 140000)
 		return err_set(err, ERR_CONFIG,
@@ -93,6 +131,14 @@ row_settings(struct walreceiver *wr, const struct wire_row *row,
 		    "the server has wal_level=%s; "
 		    "set wal_level=logical in postgresql.conf and restart it",
 		    wal_level);
+	if (wr->pg.standby && wr->version < 160000) {
+		wr->refused = wr->was_ready; /* it may be promoted */
+		return err_set(err, wr->was_ready ? ERR_IO : ERR_CONFIG,
+		    "the server is a standby of version %d; decoding from a "
+		    "standby needs PostgreSQL 16 or later: connect to the "
+		    "primary (target_session_attrs=primary)",
+		    wr->version);
+	}
 	third = MS(atoll(timeout)) / 3;
 	wr->status_interval_us =
 	    third > 0 && third < STATUS_MAX ? third : STATUS_MAX;
@@ -169,8 +215,10 @@ ask_slot(const struct walreceiver *wr, struct buf *sql)
 	buf_put_str(sql,
 	    "SELECT slot_type, plugin, database, "
 	    "database = pg_catalog.current_database(), temporary, active_pid, "
-	    "confirmed_flush_lsn, wal_status "
-	    "FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
+	    "confirmed_flush_lsn, wal_status, ");
+	buf_put_str(sql, wr->version < 170000 ? "false" : "synced");
+	buf_put_str(sql,
+	    " FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
 	repl_quote_literal(sql, wr->config->slot);
 }
 
@@ -180,7 +228,7 @@ check_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 {
 	const char *slot = wr->config->slot;
 	char type[16], plugin[64], database[64], here[2], temporary[2];
-	char pid[16], wal_status[16];
+	char pid[16], wal_status[16], synced[2];
 
 	wire_row_text(row, 0, type, sizeof(type));
 	wire_row_text(row, 1, plugin, sizeof(plugin));
@@ -189,6 +237,15 @@ check_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 	wire_row_text(row, 4, temporary, sizeof(temporary));
 	wire_row_text(row, 5, pid, sizeof(pid));
 	wire_row_text(row, 7, wal_status, sizeof(wal_status));
+	wire_row_text(row, 8, synced, sizeof(synced));
+	/* A slot that is in the making there is temporary, too. */
+	if (wr->pg.standby && *synced == 't') {
+		wr->refused = true;
+		return err_set(err, ERR_IO,
+		    "slot \"%s\" is the standby's copy of the primary's, to be "
+		    "used once this server is promoted",
+		    slot);
+	}
 	if (strcmp(type, "logical") != 0)
 		return err_set(err, ERR_CONFIG,
 		    "slot \"%s\" is a %s slot; "
@@ -241,41 +298,118 @@ row_slot(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 }
 
 static int
-slot_vanished(const struct walreceiver *wr, struct err *err)
+slot_vanished(struct walreceiver *wr, struct err *err)
 {
+	const char *slot = wr->config->slot;
+	lsn_t confirmed = wr->quorum->confirmed;
+
+	if (wr->pg.standby && *wr->promotable == '\0') {
+		wr->refused = true;
+		return err_set(err, ERR_IO,
+		    "slot \"%s\" is not on this server, a standby", slot);
+	}
+	if (is_elsewhere(wr))
+		return err_set(err, ERR_LOST,
+		    "slot \"%s\" is not on this server, which was promoted: it "
+		    "had not been synchronized before (walstream create "
+		    "--failover, PostgreSQL 17). Changes since " LSN_FMT
+		    " may be lost. It is not made anew by itself: restart "
+		    "walstream to do so",
+		    slot, LSN_ARG(confirmed));
 	return err_set(err, ERR_LOST,
 	    "slot \"%s\" has vanished: changes since " LSN_FMT " may be lost. "
 	    "It is not made anew by itself: restart walstream to do so",
-	    wr->config->slot, LSN_ARG(wr->quorum->confirmed));
+	    slot, LSN_ARG(confirmed));
 }
 
-static int
-done_slot(struct walreceiver *wr, struct err *err)
+/*
+ * Was it the server at hand that the last COPY was of, a standby then? It goes
+ * on streaming when it is promoted, so what it sent is of its own timeline. It
+ * may have been restarted since, but then only a slot that has been read past
+ * the promotion says so.
+ */
+static bool
+promoted_under_us(const struct walreceiver *wr)
 {
-	int next = wr->state == WR_RECHECK ? WR_TYPES : WR_READY;
-	struct quorum *q = wr->quorum;
+	return *wr->promotable != '\0' &&
+	    (strcmp(wr->promotable, wr->started) == 0 ||
+		(wr->found && wr->slot_confirmed > wr->left_lsn));
+}
 
-	if (!wr->found && wr->was_ready && !wr->config->temporary)
+/*
+ * Onto the server's timeline. WAL up to where it left ours is common to both;
+ * what we know of above that, it never had, and uses the positions again.
+ */
+static void
+change_timeline(struct walreceiver *wr)
+{
+	struct quorum *q = wr->quorum;
+	uint32_t old = wr->timeline;
+
+	wr->timeline = wr->server_timeline;
+	if (old == 0 || old == wr->timeline)
+		return;
+	if (promoted_under_us(wr)) {
+		log_warn("pg.timeline",
+		    "the server was promoted: timeline %u, which left timeline "
+		    "%u at " LSN_FMT,
+		    wr->timeline, old, LSN_ARG(wr->left_lsn));
+		return;
+	}
+	log_warn("pg.timeline",
+	    "the server is on timeline %u, which left timeline %u at " LSN_FMT
+	    "; confirmed here " LSN_FMT ", by the slot " LSN_FMT,
+	    wr->timeline, old, LSN_ARG(wr->left_lsn), LSN_ARG(q->confirmed),
+	    LSN_ARG(wr->slot_confirmed));
+	wr->cut_lsn = wr->left_lsn;
+	wr->received = lsn_min(wr->received, wr->cut_lsn);
+	wr->publish->complete_lsn =
+	    lsn_min(wr->publish->complete_lsn, wr->cut_lsn);
+	wr->rewind = true;
+	if (q->confirmed > wr->cut_lsn)
+		quorum_reset(q, wr->cut_lsn);
+}
+
+/* A standby has to have what was delivered: if it were promoted without it,
+ * nobody would notice. */
+static int
+check_standby(struct walreceiver *wr, struct err *err)
+{
+	lsn_t high = lsn_max(quorum_high(wr->quorum),
+	    wr->publish->ring->last.commit_lsn);
+
+	if (!wr->pg.standby || wr->server_lsn >= high)
+		return 0;
+	wr->refused = true;
+	return err_set(err, ERR_IO,
+	    "the standby has WAL up to " LSN_FMT ", and " LSN_FMT
+	    " was delivered: it lags",
+	    LSN_ARG(wr->server_lsn), LSN_ARG(high));
+}
+
+/* There is no such slot: may it be made? */
+static int
+done_no_slot(struct walreceiver *wr, struct err *err)
+{
+	bool temporary = wr->config->temporary;
+
+	if (wr->was_ready && !temporary)
 		return slot_vanished(wr, err);
-	if (!wr->found && !wr->config->temporary && !wr->config->create_slot)
+	if (!temporary && !wr->config->create_slot)
 		return err_set(err, ERR_CONFIG,
 		    "slot \"%s\" does not exist; "
 		    "make it with walstream create",
 		    wr->config->slot);
-	if (!wr->found)
-		return WR_CREATE;
-	if (wr->was_ready && wr->server_lsn < q->confirmed) {
-		err_set(&wr->broken, ERR_LOST,
-		    "the server's WAL ends at " LSN_FMT ", before " LSN_FMT
-		    ", which was confirmed: it was set back",
-		    LSN_ARG(wr->server_lsn), LSN_ARG(q->confirmed));
-		wr->new_timeline = wr->rewind = true;
-		wr->for_all = false;
-	}
-	if (wr->new_timeline) {
-		quorum_reset(q, wr->slot_confirmed);
-		return next;
-	}
+	change_timeline(wr);
+	return WR_CREATE;
+}
+
+/* Does the slot stand where we left it? */
+static void
+check_moved(struct walreceiver *wr)
+{
+	struct quorum *q = wr->quorum;
+
 	if (wr->was_ready && wr->slot_confirmed > q->confirmed)
 		err_set(&wr->broken, ERR_LOST,
 		    "slot \"%s\" was moved from " LSN_FMT " to " LSN_FMT
@@ -287,7 +421,32 @@ done_slot(struct walreceiver *wr, struct err *err)
 		wr->rewind = true;
 		wr->for_all = false; /* who was not in place missed nothing */
 	}
-	/* After a crash PostgreSQL may remember less than it was told. */
+}
+
+static int
+done_slot(struct walreceiver *wr, struct err *err)
+{
+	int next = wr->state == WR_RECHECK ? WR_TYPES : WR_READY;
+	struct quorum *q = wr->quorum;
+
+	if (!wr->found)
+		return done_no_slot(wr, err);
+	if (wr->was_ready && check_standby(wr, err) == -1)
+		return -1;
+	change_timeline(wr);
+	if (wr->was_ready && wr->server_lsn < q->confirmed) {
+		err_set(&wr->broken, ERR_LOST,
+		    "the server's WAL ends at " LSN_FMT ", before " LSN_FMT
+		    ", which was confirmed: it was set back",
+		    LSN_ARG(wr->server_lsn), LSN_ARG(q->confirmed));
+		wr->set_back = wr->rewind = true;
+		wr->for_all = false;
+		quorum_reset(q, wr->slot_confirmed);
+		return next;
+	}
+	check_moved(wr);
+	/* After a crash PostgreSQL may remember less than it was told, and a
+	 * standby's copy of a slot may be behind. */
 	quorum_reset(q, lsn_max(q->confirmed, wr->slot_confirmed));
 	return next;
 }
@@ -330,6 +489,8 @@ done_locate(struct walreceiver *wr, struct err *err)
 
 	if (typecat_forget(&wr->publish->types) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	/* On the same connection: a standby that had all there was. */
+	wr->timeline = wr->server_timeline;
 	if (wr->config->temporary)
 		quorum_reset(q, lsn_max(q->confirmed, wr->server_lsn));
 	return wr->config->temporary ? WR_TYPES : WR_RECHECK;
@@ -377,7 +538,10 @@ ask_advance(const struct walreceiver *wr, struct buf *sql)
 {
 	buf_put_str(sql, "SELECT pg_catalog.pg_replication_slot_advance(");
 	repl_quote_literal(sql, wr->config->slot);
-	buf_put_str(sql, ", pg_catalog.pg_current_wal_lsn())");
+	buf_put_str(sql,
+	    ", CASE WHEN pg_catalog.pg_is_in_recovery() "
+	    "THEN pg_catalog.pg_last_wal_replay_lsn() "
+	    "ELSE pg_catalog.pg_current_wal_lsn() END)");
 }
 
 static int
@@ -422,6 +586,7 @@ done_watch(struct walreceiver *wr, struct err *err)
 
 const struct walquery walquery[WR_STATES] = {
 	[WR_IDENTIFY] = { ask_identify, row_identify, done_identify },
+	[WR_HISTORY] = { ask_history, row_history, done_history },
 	[WR_SETTINGS] = { ask_settings, row_settings, done_settings },
 	[WR_PUBLICATION] = { ask_publication, row_publication,
 	    done_publication },

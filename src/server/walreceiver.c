@@ -29,6 +29,8 @@
 #define WATCH_INTERVAL SECONDS(5)
 #define WATCH_BUSY SECONDS(1)
 #define SILENCES_MAX 6 /* about an hour */
+/* Making a slot takes longer than that: say why. */
+#define CREATE_SLOW SECONDS(5)
 #define READ_SIZE ((size_t)128 * 1024)
 #define SQL_MAX ((size_t)64 * 1024)
 
@@ -47,7 +49,7 @@ set_state(struct walreceiver *wr, enum walreceiver_state state)
 	log_debug("pg.state", "%s -> %s", state_names[wr->state],
 	    state_names[state]);
 	wr->state = state;
-	wr->found = false;
+	wr->found = wr->slow = false;
 	if (walquery[state].ask == NULL)
 		return;
 	buf_init(&sql, SQL_MAX);
@@ -163,6 +165,8 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 		return wr->status_at;
 	case WR_STOPPING:
 		return wr->stop_at;
+	case WR_CREATE:
+		return wr->slow ? INT64_MAX : wr->state_at + CREATE_SLOW;
 	default:
 		return asks(wr) ? wr->state_at + QUERY_TIMEOUT : INT64_MAX;
 	}
@@ -180,13 +184,15 @@ jitter(int64_t us)
 }
 
 /* Errors that go away by themselves: the server is starting or stopping, has
- * no free connection, or the slot is in use. */
+ * no free connection, is a standby, or the slot is in use. */
 static bool
-is_passing(const struct err *err)
+is_passing(const struct walreceiver *wr, const struct err *err)
 {
 	static const char *const states[] = { "57P01", "57P02", "57P03",
 		"53300", "55006" };
 
+	if (wr->refused)
+		return true;
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(err->sqlstate, states[i]) == 0)
 			return true;
@@ -213,7 +219,9 @@ classify(const struct walreceiver *wr, struct err *err)
 	if (wr->state == WR_STREAMING &&
 	    (in_class(err, "22") || in_class(err, "54")))
 		err->kind = ERR_DATA;
-	if (wr->state != WR_START)
+	/* On a standby it may be the slot's present state only: the next look
+	 * at it tells. */
+	if (wr->state != WR_START || wr->pg.standby)
 		return;
 	if (strcmp(err->sqlstate, "42704") == 0 ||
 	    strcmp(err->sqlstate, "55000") == 0)
@@ -261,7 +269,7 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 		set_state(wr, WR_CLOSED);
 		return 0;
 	}
-	if (!wr->was_ready && !is_passing(err))
+	if (!wr->was_ready && !is_passing(wr, err))
 		return -1;
 	log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
 	    "%s: %s; trying again in %d ms", state_names[wr->state], err->text,
@@ -313,6 +321,8 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->pinged = false;
 	wr->last.kind = ERR_NONE;
 	wr->busy = false;
+	snprintf(wr->promotable, sizeof(wr->promotable), "%s",
+	    wr->pg.standby ? wr->started : "");
 	log_info("replication.started",
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
@@ -441,13 +451,15 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 
 /*
  * PostgreSQL 18 only warns (55000) when the publication is missing, and goes
- * on without its changes; until 17 that is an error.
+ * on without its changes; until 17 that is an error. Likewise it warns when it
+ * waits for a standby of synchronized_standby_slots, which is as it should be.
  */
 static int
 check_notice(struct walreceiver *wr, struct err *err)
 {
 	if (wr->state != WR_STREAMING || wr->pg.notice.kind == ERR_NONE ||
-	    strcmp(wr->pg.notice.sqlstate, "55000") != 0)
+	    strcmp(wr->pg.notice.sqlstate, "55000") != 0 ||
+	    strstr(wr->pg.notice.text, "synchronized_standby_slots") != NULL)
 		return 0;
 	*err = wr->pg.notice;
 	err->kind = ERR_CONFIG;
@@ -541,6 +553,22 @@ introduce(struct walreceiver *wr)
 		    server);
 }
 
+/* CREATE: PostgreSQL waits for transactions, or on a standby for word of them
+ * from the primary, which may never come by itself. */
+static void
+check_slow(struct walreceiver *wr, int64_t now)
+{
+	if (wr->slow || now - wr->state_at < CREATE_SLOW)
+		return;
+	wr->slow = true;
+	err_set(&wr->last, ERR_IO, "slot \"%s\" is still being created: %s",
+	    wr->config->slot,
+	    wr->pg.standby ? "the standby waits for a record that SELECT "
+			     "pg_log_standby_snapshot() on the primary writes"
+			   : "the server waits for open transactions to end");
+	log_warn("slot.slow", "%s", wr->last.text);
+}
+
 /* READY: nothing is under way; what is to be done? */
 static void
 on_ready(struct walreceiver *wr, int64_t now)
@@ -597,11 +625,28 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 		stop_streaming(wr, now);
 	else if (wr->state == WR_STREAMING && check_silence(wr, now, err) == -1)
 		return -1;
+	else if (wr->state == WR_CREATE)
+		check_slow(wr, now);
 	else if (asks(wr) && now - wr->state_at >= QUERY_TIMEOUT)
 		return err_set(err, ERR_IO, "the server does not answer");
 	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
 		disconnect(wr, now);
 	return wr->pg.state == PGCONN_READY ? pgconn_flush(&wr->pg, err) : 0;
+}
+
+/* Not this server, then: is there another host to ask? */
+static int
+next_host(struct walreceiver *wr, int64_t now, struct err *err)
+{
+	struct err why = *err;
+
+	if (pgconn_refuse(&wr->pg, now, err) == -1)
+		return -1;
+	log_warn("pg.next_host", "%s", why.text);
+	wr->last = why;
+	wr->refused = false;
+	set_state(wr, WR_CONNECTING);
+	return 0;
 }
 
 int
@@ -611,8 +656,11 @@ walreceiver_step(struct walreceiver *wr, short revents, int64_t now,
 	enum walreceiver_state before = wr->state;
 	int rc = step(wr, revents, now, err);
 
+	if (rc == -1 && wr->refused)
+		rc = next_host(wr, now, err);
 	if (rc == -1)
 		rc = fail(wr, now, err);
+	wr->refused = false;
 	if (wr->state != before)
 		wr->state_at = now;
 	return rc;

@@ -17,7 +17,8 @@
  * confirmed, and comes back after every loss of the connection.
  *
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
- *	    ^			      (first start, or temporary) CREATE |
+ *	    ^	   (another timeline) HISTORY		 |
+ *	    |			      (first start, or temporary) CREATE |
  *	    |						     \------> READY
  *	    |		    	 LOCATE -> RECHECK -> TYPES <------+
  *	    |					    v
@@ -32,6 +33,7 @@
 	X(WR_OFFLINE, "offline")                         \
 	X(WR_CONNECTING, "connecting")                   \
 	X(WR_IDENTIFY, "identifying the system")         \
+	X(WR_HISTORY, "reading the timeline's history")  \
 	X(WR_SETTINGS, "reading settings")               \
 	X(WR_PUBLICATION, "looking for the publication") \
 	X(WR_SLOT, "looking for the slot")               \
@@ -92,10 +94,25 @@ struct walreceiver {
 	int64_t idle_at;    /* READY: look after the slot that nobody reads */
 
 	char system_identifier[32]; /* of the first connect, for ever */
+	int version;                /* server_version_num */
+	char started[40];           /* when the server at hand was, its words */
+
+	/* Positions are of this timeline; 0: there are none yet. */
 	uint32_t timeline;
-	bool new_timeline; /* positions are of another one; whoever forgets
-			      them resets this */
-	int version;       /* server_version_num */
+	char promotable[40]; /* `started` of the standby that the last COPY was
+				of, and which may have been promoted under it;
+				"" when it was of a primary */
+	/* What IDENTIFY_SYSTEM says, and where the server left our timeline
+	 * when it is on another one. */
+	uint32_t server_timeline;
+	lsn_t left_lsn;
+	bool refused; /* this server will not do; another may, or it later */
+	/* Whoever takes these resets them. The server has gone on on another
+	 * timeline: positions above this are of WAL that it never had. */
+	lsn_t cut_lsn;
+	bool set_back; /* all positions are void */
+	bool slow;     /* CREATE: it was said that it takes long */
+
 	int64_t status_interval_us; /* between unasked status updates */
 	int64_t status_at;          /* the next one is due */
 	int64_t status_sent_at;

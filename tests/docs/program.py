@@ -75,11 +75,20 @@ def literals():
         yield one.replace("%%", "%").replace("\0/\0", "\0")
 
 
-def conninfo(table):
-    """(keyword, variable or NULL, what follows) of a table of conninfo.c."""
-    part = source("pg/conninfo.c").split(f"{table}[] = {{")[1].split("\n};")[0]
-    return re.findall(r'\{ "(\w+)", (?:"(\w+)"|NULL), (?:"(\w*)"|\{|NULL)',
-                      part)
+def settings():
+    """(keyword, variable, default) of every row of conninfo.c's table."""
+    table = source("pg/conninfo.c").split(
+        "} settings[CI_SETTINGS] = {")[1].split("\n};")[0]
+    found = re.findall(r'\] = \{\s*"(\w+)",\s*(?:"(\w+)"|NULL),\s*'
+                       r'(?:"([^"]*)"|NULL),\s*(?:true|false)\s*\}', table)
+    assert len(found) == table.count("[CI_"), "the table is not understood"
+    return found
+
+
+def refused():
+    """The keywords that it refuses by name."""
+    table = source("pg/conninfo.c").split("refused[] = {")[1].split("};")[0]
+    return set(re.findall(STRING, table))
 
 
 def environment():

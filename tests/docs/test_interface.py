@@ -25,22 +25,50 @@ def test_keywords(manual):
     """Those that are supported, with their variable and their default."""
     section = manual.sections["CONNECTION STRINGS"]
     page = {text(head): text(body) for head, body in items(section)}
-    known = program.conninfo("options")
-    assert sorted(page) == sorted(f"{keyword} ({variable})"
-                                  for keyword, variable, _ in known)
-    for keyword, variable, preset in known:
-        if preset not in ("", "0"):
-            assert re.search(rf"\b{preset}\b",
-                             page[f"{keyword} ({variable})"]), keyword
+    known = {keyword + (f" ({variable})" if variable else ""): preset
+             for keyword, variable, preset in program.settings()}
+    assert len(known) >= 40
+    assert list(page) == list(known)
+    for head, preset in known.items():
+        assert re.search(rf"(?<![\w.-]){re.escape(preset)}(?![\w-])",
+                         page[head]) or not preset, head
+
+
+def test_choices(manual):
+    """Every value of those that have a few."""
+    section = manual.sections["CONNECTION STRINGS"]
+    page = {text(head).split()[0]: text(body) for head, body in items(section)}
+    table = program.source("pg/conninfo_check.c").split(
+        "} choices[] = {")[1].split("\n};")[0]
+    rows = re.findall(r"\{ CI_(\w+),\s*\{([^}]*)\}", table)
+    assert len(rows) == table.count("CI_") > 10
+    for name, values in rows:
+        if name == "MIN_PROTOCOL_VERSION":  # its others are refused
+            values = '"3.0"'
+        for value in re.findall(program.STRING, values):
+            said = page[name.lower()]
+            if name == "SSL_MAX_PROTOCOL_VERSION":  # "Likewise"
+                said = page["ssl_min_protocol_version"]
+            assert value in said, f"{name}: {value}"
+
+
+def test_keywords_of_help():
+    """walstream --help lists them all."""
+    listed = program.help_of().split("Keywords: ")[1].split(".\n\n")[0]
+    assert re.split(r",\s+", listed) == [
+        keyword for keyword, _, _ in program.settings()]
 
 
 def test_refused_keywords(manual):
+    """And those that are not."""
     section = manual.sections["CONNECTION STRINGS"]
-    inside = {node for head, _ in items(section) for node in head.walk()}
+    inside = {node for head, body in items(section)
+              for part in (head, body) for node in part.walk()}
     named = {text(node) for node in section.all("Cm") if node not in inside}
-    refused = {keyword for keyword, _, _ in program.conninfo("refused")}
-    assert len(refused) > 30
-    assert named == refused
+    known = {keyword for keyword, _, _ in program.settings()}
+    refused = program.refused()
+    assert len(refused) > 10 and not refused & known
+    assert named - known == refused
 
 
 def test_exit_status(manual):
@@ -60,9 +88,12 @@ def test_signals(manual):
 def test_files(manual):
     """Paths that the program itself opens are in FILES."""
     named = text(manual.sections["FILES"])
-    found = set(re.findall(r'"(/[\w./-]+)"', program.source("net/addr.c")))
-    assert found
-    for path in found:
+    places = program.source("net/addr.c", "pg/conninfo.c",
+                            "pg/conninfo_check.c")
+    found = set(re.findall(r'"(/[\w./-]+)"', places))
+    users = set(re.findall(r'"%s(/\.[\w./-]+)"', places))
+    assert found and users
+    for path in found | {"~" + path for path in users}:
         assert path in named
 
 

@@ -20,7 +20,7 @@ sys.path.insert(1, str(HERE.parent / "integration"))
 
 import pytest  # noqa: E402
 
-from pgserver import PgServer  # noqa: E402
+from pgserver import PgServer, unprivileged  # noqa: E402
 from story import Story  # noqa: E402
 
 
@@ -51,9 +51,27 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
-def pg():
-    server = PgServer(port=5432, hba="host app me 127.0.0.1/32"
-                                     " scram-sha-256\n")
+def certificate(tmp_path_factory):
+    """The server's, which vouches for itself: key and certificate."""
+    where = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key", "-out",
+         "crt", "-subj", "/CN=db", "-addext", "subjectAltName=DNS:db",
+         "-days", "2"], cwd=where, check=True, capture_output=True)
+    who = unprivileged()
+    if who:
+        os.chown(where / "key", who["user"], who["group"])
+        for part in (where, *where.parents[:2]):
+            part.chmod(0o755)
+    return where
+
+
+@pytest.fixture(scope="session")
+def pg(certificate):
+    server = PgServer(port=5432, ssl="on", ssl_key_file=certificate / "key",
+                      ssl_cert_file=certificate / "crt",
+                      hba="host app me 127.0.0.1/32 scram-sha-256\n")
     with server.connect("postgres") as admin:
         admin.execute("CREATE DATABASE app")
     with server.connect("app") as admin:
@@ -63,7 +81,9 @@ def pg():
 
 
 @pytest.fixture(scope="session")
-def story(pg, tmp_path_factory):
+def story(pg, certificate, tmp_path_factory):
     one = Story(pg, tmp_path_factory.mktemp("reader"))
+    # what sslrootcert=system trusts
+    one.env["SSL_CERT_FILE"] = str(certificate / "crt")
     yield one
     one.end()

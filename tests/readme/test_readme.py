@@ -64,6 +64,21 @@ def slots(story, command):
     assert "my_slot" in out and "retained_bytes" in out
 
 
+def check(story, command):
+    """Nothing is amiss; some things are to be known."""
+    lines = story.run(command).splitlines()
+    assert len(lines) > 12
+    assert {line.split()[0] for line in lines} <= {"ok", "warn"}
+
+
+def verified(story, command):
+    """The server proves who it is; the password is in the file."""
+    pgpass = story.place / ".pgpass"
+    pgpass.write_text("db:*:app:me:secret\n", encoding="utf-8")
+    pgpass.chmod(0o600)
+    assert "retained_bytes" in story.run(command)
+
+
 def delete(story, command):
     """Once walstream is stopped, as the text says."""
     for child in story.running("start"):
@@ -95,6 +110,8 @@ TYPED = [
     (r"docker(-compose)? ", no_engine),
     (r"walstream .* start ", start),
     (r"walstream tail ", tail),
+    (r"walstream .* check ", check),
+    (r"walstream .*sslmode=verify-full.* list$", verified),
     (r"walstream .* list\b", slots),
     (r"walstream .* delete ", delete),
     (r"pip install ", pip),

@@ -54,7 +54,7 @@ test_resume(void **state)
 	consumer_placed(&f.cs, c);
 	quorum_sent(&f.a, 300);
 	assert_int_equal(quorum_ack(&f.a, 200, &f.err), 0);
-	consumer_release(&f.cs, c, &f.a);
+	consumer_release(&f.cs, c, &f.a, 300);
 	assert_null(c->stream);
 	assert_int_equal(c->position, 200);
 	end(&f);
@@ -102,7 +102,7 @@ test_required(void **state)
 	assert_int_equal(quorum_settle(&f.q), 100);
 	quorum_served(&f.a, 400);
 	assert_int_equal(quorum_settle(&f.q), 400);
-	consumer_release(&f.cs, c, &f.a);
+	consumer_release(&f.cs, c, &f.a, 300);
 	quorum_leave(&f.q, &f.a);
 	assert_int_equal(quorum_settle(&f.q), 400);
 	quorum_served(&f.b, 1000);
@@ -128,6 +128,62 @@ test_forget(void **state)
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
 	assert_int_equal(quorum_settle(&f.q), 100); /* r is still required */
+	end(&f);
+}
+
+/* Positions above where another timeline begins are void; who was sent more
+ * has to be told of it, once, and not behind a stream's back. */
+static void
+test_cut(void **state)
+{
+	struct fixture f;
+	struct consumer *low, *high, *used;
+
+	(void)state;
+	begin(&f);
+	low = consumers_get(&f.cs, "low");
+	high = consumers_get(&f.cs, "high");
+	used = consumers_get(&f.cs, "used");
+	low->position = 700;
+	low->told = 500; /* what was served above was not for it */
+	high->position = 300;
+	high->told = 501;
+	used->told = 900;
+	consumer_claim(&f.cs, used, &f);
+	consumers_cut(&f.cs, 500);
+	assert_int_equal(low->position, 500);
+	assert_int_equal(low->void_lsn, 0);
+	assert_int_equal(high->position, 300);
+	assert_int_equal(high->void_lsn, 501);
+	assert_int_equal(high->cut_lsn, 500);
+	assert_int_equal(used->void_lsn, 0);
+	assert_int_equal(used->told, 500);
+	consumers_cut(&f.cs, 500);
+	assert_int_equal(high->void_lsn, 501);
+	consumers_forget(&f.cs);
+	assert_int_equal(high->void_lsn, 0);
+	assert_int_equal(low->told, 0);
+	end(&f);
+}
+
+/* What a name was sent is remembered, however many streams it had. */
+static void
+test_told(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+
+	(void)state;
+	begin(&f);
+	c = consumers_get(&f.cs, "c");
+	consumer_claim(&f.cs, c, &f);
+	consumer_release(&f.cs, c, NULL, 300);
+	consumer_claim(&f.cs, c, &f);
+	consumer_release(&f.cs, c, NULL, 0);
+	assert_int_equal(c->told, 300);
+	consumer_claim(&f.cs, c, &f);
+	consumer_release(&f.cs, c, NULL, 400);
+	assert_int_equal(c->told, 400);
 	end(&f);
 }
 
@@ -166,6 +222,8 @@ main(void)
 		cmocka_unit_test(test_claim_holds),
 		cmocka_unit_test(test_required),
 		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_limit),
 	};
 

@@ -454,6 +454,67 @@ test_reset(void **state)
 	assert_confirmed(30);
 }
 
+static void
+test_high(void **state)
+{
+	(void)state;
+	assert_int_equal(quorum_high(&q), 0);
+	quorum_reset(&q, 100);
+	assert_int_equal(quorum_high(&q), 100);
+	quorum_join(&q, &a, 150);
+	quorum_join(&q, &b, 100);
+	assert_int_equal(quorum_high(&q), 150);
+	quorum_served(&b, 170);
+	assert_int_equal(quorum_high(&q), 170);
+	quorum_observe(&q, &a);
+	quorum_sent(&a, 300); /* an observer's counts as well */
+	assert_int_equal(quorum_high(&q), 300);
+}
+
+/* No position stays above the cut, none below it moves, and what comes after
+ * it may use the positions again. */
+static void
+test_cut(void **state)
+{
+	(void)state;
+	quorum_reset(&q, 100);
+	quorum_join(&q, &a, 100);
+	quorum_join(&q, &b, 100);
+	quorum_join(&q, &c, 100);
+	quorum_sent(&a, 200); /* one unacknowledged, below */
+	quorum_served(&b, 900);
+	quorum_sent(&c, 250);
+	ack(&c, 250);
+	quorum_cut(&q, 250);
+	assert_stands(&a, 100, false);
+	assert_stands(&b, 250, true);
+	assert_stands(&c, 250, true);
+	assert_confirmed(100);
+	ack(&a, 200);
+	quorum_served(&a, 250);
+	assert_confirmed(250);
+	quorum_sent(&b, 260);
+	assert_stands(&b, 250, false);
+	assert_confirmed(250);
+}
+
+/* What was confirmed, or stands for who has left, is cut as well. */
+static void
+test_cut_confirmed(void **state)
+{
+	(void)state;
+	quorum_reset(&q, 300);
+	quorum_join(&q, &a, 300);
+	quorum_leave(&q, &a);
+	quorum_cut(&q, 200);
+	assert_confirmed(200);
+	quorum_join(&q, &b, 200);
+	quorum_sent(&b, 220);
+	quorum_leave(&q, &b);
+	quorum_cut(&q, 210);
+	assert_confirmed(200);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int
@@ -480,6 +541,9 @@ main(void)
 		TEST(test_leave_without_join),
 		TEST(test_leave_twice),
 		TEST(test_reset),
+		TEST(test_high),
+		TEST(test_cut),
+		TEST(test_cut_confirmed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -447,6 +447,33 @@ test_notes_of_the_ring(void **state)
 	}
 }
 
+/* What commits at the cut or above is stale, in whatever segment; what comes
+ * later at the same positions is not. */
+static void
+test_cut(void **state)
+{
+	static const bool stale[] = { false, true, true, false, true, false,
+		false };
+
+	(void)state;
+	append(10, 1, 5, 1);
+	append(20, 1, 5, 2);
+	append(30, 1, 5, 3);
+	ring_segment(&ring, 10);
+	append(19, 1, 5, 4);
+	append(20, 1, 5, 5);
+	ring_cut(&ring, 20);
+	ring_segment(&ring, 10);
+	append(20, 1, 5, 6);
+	append(30, 1, 5, 7);
+	for (uint64_t id = 0; id < 7; id++)
+		assert_int_equal(ring_at(&ring, id)->stale, stale[id]);
+	trim(7, 100);
+	ring_cut(&ring, 0);
+	append(40, 1, 5, 8);
+	assert_false(ring_at(&ring, 7)->stale);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -468,6 +495,7 @@ main(void)
 		TEST(test_second_segment),
 		TEST(test_empty_segment),
 		TEST(test_free_and_reuse),
+		TEST(test_cut),
 		TEST(test_notes),
 		TEST(test_notes_of_the_ring),
 	};

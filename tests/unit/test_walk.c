@@ -243,6 +243,114 @@ test_rewind(void **state)
 	end(&f);
 }
 
+/* The server goes on on another timeline */
+
+/* A walk that was handed nothing from there on, wherever it stands, gets what
+ * is left of the old one, and then the new one: nothing twice. */
+static void
+test_cut(void **state)
+{
+	static const char *const want[] = {
+		" B10/0 e1 e2 C10/2 B20/0 e1 e2 C20/2 B30/0 e1 e2 C30/2",
+		" e1 e2 C10/2 B20/0 e1 e2 C20/2 B30/0 e1 e2 C30/2",
+		" e2 C10/2 B20/0 e1 e2 C20/2 B30/0 e1 e2 C30/2",
+		" C10/2 B20/0 e1 e2 C20/2 B30/0 e1 e2 C30/2",
+		" B20/0 e1 e2 C20/2 B30/0 e1 e2 C30/2",
+	};
+	const struct ring_entry *e;
+	struct fixture f;
+
+	(void)state;
+	for (int at = 0; at < 5; at++) {
+		begin(&f);
+		transaction(&f, 10);
+		transaction(&f, 20); /* of the old timeline */
+		transaction(&f, 30);
+		for (int i = 0; i < at; i++)
+			assert_int_not_equal(walk_next(&f.walk, &e), WALK_END);
+		assert_true(f.walk.given_lsn < 20);
+		walk_cut(&f.walk, 20);
+		ring_cut(&f.ring, 20);
+		ring_segment(&f.ring, 5);
+		transaction(&f, 10);
+		transaction(&f, 20); /* of the new one */
+		transaction(&f, 30);
+		assert_string_equal(walked(&f), want[at]);
+		end(&f);
+	}
+}
+
+/* Also one that was past it all, because none was for it. */
+static void
+test_cut_and_filter(void **state)
+{
+	char only_b[] = "*.b";
+	char *glob[] = { only_b };
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	f.walk.filter = (struct filter){ .glob = glob, .n = 1 };
+	transaction(&f, 10);
+	mark(&f, 20, RING_BEGIN);
+	event(&f, 20, 1, 0, EVENT_INSERT);
+	mark(&f, 20, RING_COMMIT);
+	mark(&f, 30, RING_BEGIN);
+	event(&f, 30, 1, 0, EVENT_INSERT);
+	assert_string_equal(walked(&f), " B10/0 e2 C10/1");
+	assert_int_equal(f.walk.given_lsn, 10);
+	walk_cut(&f.walk, 20);
+	ring_cut(&f.ring, 20);
+	event(&f, 30, 2, 1, EVENT_INSERT); /* cannot be, and is not delivered */
+	ring_cut(&f.ring, 20);
+	ring_segment(&f.ring, 10);
+	transaction(&f, 10);
+	transaction(&f, 20);
+	assert_string_equal(walked(&f), " B20/0 e2 C20/1");
+	assert_int_equal(f.walk.given_lsn, 20);
+	end(&f);
+}
+
+/* A start above the cut was of WAL that is not there: it begins at the cut. */
+static void
+test_cut_start(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	walk_start(&f.walk, 0, 35);
+	transaction(&f, 30);
+	assert_string_equal(walked(&f), "");
+	walk_cut(&f.walk, 20);
+	ring_cut(&f.ring, 20);
+	ring_segment(&f.ring, 20);
+	transaction(&f, 19);
+	transaction(&f, 20);
+	assert_string_equal(walked(&f), " B20/0 e1 e2 C20/2");
+	end(&f);
+}
+
+/* A batch that was begun is completed from what is stale. */
+static void
+test_cut_in_a_batch(void **state)
+{
+	const struct ring_entry *e;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	transaction(&f, 10);
+	transaction(&f, 20);
+	assert_int_equal(walk_next(&f.walk, &e), WALK_BEGIN);
+	ring_segment(&f.ring, 10);
+	transaction(&f, 20);
+	f.walk.stale_too = true;
+	ring_cut(&f.ring, 15);
+	assert_string_equal(walked(&f), " e1 e2 C10/2 B20/0 e1 e2 C20/2");
+	end(&f);
+}
+
 /* Relations */
 
 static void
@@ -485,6 +593,10 @@ main(void)
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_and_filter),
+		cmocka_unit_test(test_cut_start),
+		cmocka_unit_test(test_cut_in_a_batch),
 		cmocka_unit_test(test_relations),
 		cmocka_unit_test(test_relation_changes),
 		cmocka_unit_test(test_relation_and_filter),
