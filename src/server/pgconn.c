@@ -10,6 +10,7 @@
 #define OUT_MAX ((size_t)1 << 20)
 #define IN_MAX (WIRE_MAX_MESSAGE + ((size_t)1 << 20))
 #define IN_KEEP ((size_t)1 << 20)
+#define NOTICES_LOGGED 100
 
 void
 pgconn_init(struct pgconn *pc)
@@ -34,6 +35,7 @@ forget(struct pgconn *pc)
 	auth_wipe(&pc->auth);
 	pc->cut = pc->want = 0;
 	pc->notice.kind = ERR_NONE;
+	pc->notices = 0;
 	pc->authenticated = pc->standby = pc->read_only = false;
 }
 
@@ -228,18 +230,34 @@ parameter(struct pgconn *pc, const struct wire_msg *msg)
 		pc->read_only = on;
 }
 
+/* The last one is kept, the first ones are logged. */
+static void
+notice(struct pgconn *pc, const struct wire_msg *msg)
+{
+	wire_error(msg, &pc->notice);
+	if (pc->notices < NOTICES_LOGGED)
+		log_warn("pg.notice", "%s", pc->notice.text);
+	else if (pc->notices == NOTICES_LOGGED)
+		log_warn("pg.notice",
+		    "what the server notes on this "
+		    "connection is not shown any more");
+	pc->notices += pc->notices <= NOTICES_LOGGED;
+}
+
 /* Messages that may come at any time and ask for nothing. */
 static bool
 is_aside(struct pgconn *pc, const struct wire_msg *msg)
 {
-	if (msg->type == PQ_NOTICE) {
-		wire_error(msg, &pc->notice);
-		log_warn("pg.notice", "%s", pc->notice.text);
-	}
-	if (msg->type == PQ_PARAMETER_STATUS)
+	switch (msg->type) {
+	case PQ_NOTICE:
+		notice(pc, msg);
+		return true;
+	case PQ_PARAMETER_STATUS:
 		parameter(pc, msg);
-	return msg->type == PQ_NOTICE || msg->type == PQ_PARAMETER_STATUS ||
-	    msg->type == PQ_NOTIFICATION;
+		return true;
+	default:
+		return msg->type == PQ_NOTIFICATION;
+	}
 }
 
 int

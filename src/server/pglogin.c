@@ -124,6 +124,7 @@ warn_of_login(const struct pgconn *pc)
 static int
 login(struct pgconn *pc, struct err *err)
 {
+	wire_type_name name;
 	struct wire_msg msg;
 	int got;
 
@@ -147,8 +148,8 @@ login(struct pgconn *pc, struct err *err)
 		default:
 			return err_set(err, ERR_PROTO,
 			    "the server sent "
-			    "message type '%c' during login",
-			    msg.type);
+			    "message type %s during login",
+			    wire_type(name, msg.type));
 		}
 	}
 	return got;
