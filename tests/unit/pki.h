@@ -251,16 +251,19 @@ crl_make(const struct identity *issuer, long serial)
 
 static char files[] = "/tmp/walstream-pki-XXXXXX"; /* the directory */
 
-/* The path of a file in there; eight of them are good at a time. */
+/* The path of a file in there; it stays. */
 static inline const char *
 in_files(const char *name)
 {
-	static char paths[8][200];
-	static int at;
-	char *path = paths[at++ % 8];
+	static char paths[64][200];
+	char path[200];
+	size_t i = 0;
 
-	snprintf(path, sizeof(paths[0]), "%s/%s", files, name);
-	return path;
+	snprintf(path, sizeof(path), "%s/%s", files, name);
+	while (paths[i][0] != '\0' && strcmp(paths[i], path) != 0)
+		assert_true(++i < 64);
+	memcpy(paths[i], path, sizeof(path));
+	return paths[i];
 }
 
 static inline int
