@@ -19,7 +19,14 @@
  * before.
  */
 
-enum key_kind { KEY_EC, KEY_RSA, KEY_RSA_PSS, KEY_ED25519, KEY_KINDS };
+enum key_kind {
+	KEY_EC,
+	KEY_ED25519,
+	KEY_RSA, /* of 2048 bits, as the next */
+	KEY_RSA_PSS,
+	KEY_RSA_1024,
+	KEY_KINDS
+};
 
 struct cert_spec {
 	const char *cn; /* %XX is a byte, also below; NULL: no subject */
@@ -47,6 +54,8 @@ key_make(enum key_kind kind)
 		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	case KEY_RSA:
 		return EVP_RSA_gen(2048);
+	case KEY_RSA_1024:
+		return EVP_RSA_gen(1024);
 	default: {
 		EVP_PKEY_CTX *ctx =
 		    EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
