@@ -35,13 +35,13 @@ int conn_connect(struct conn *c, const struct addr *a, struct err *err);
 /* The outcome, once the socket is writable. Returns 0, or -1 with ERR_IO. */
 int conn_connected(struct conn *c, struct err *err);
 
+/* TCP keepalive and TCP_USER_TIMEOUT; 0 leaves a number to the system. Unix
+ * sockets have none. */
 struct conn_keepalive {
 	int on, idle_s, interval_s, count, user_timeout_ms;
 };
 void conn_set_keepalive(struct conn *c, const struct conn_keepalive *k);
 
-/* TCP keepalive and TCP_USER_TIMEOUT; 0 leaves a number to the system. Unix
- * sockets have none. */
 enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
 
 /* One byte, of a connection in the clear; c->in has no part in it. */
@@ -63,9 +63,10 @@ conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err);
 
 /* Reads once, at most n bytes (over TLS also what is left of a record, since
  * poll would not tell of it), to the end of c->in. CONN_OK: something came.
- * CONN_ERROR fills err. */
+ * CONN_ERROR fills err, over TLS CONN_EOF as well. */
 enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
-/* Writes c->out as far as the socket takes it. CONN_OK: all of it. */
+/* Writes c->out as far as the socket takes it. CONN_OK: all of it. CONN_EOF:
+ * TLS was cut off before; what came until then can still be read. */
 enum conn_result conn_flush(struct conn *c, struct err *err);
 
 /* Tells the peer that nothing more will be written (FIN). */
