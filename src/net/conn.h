@@ -66,9 +66,10 @@ conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err);
 
 /* Reads once, at most n bytes (over TLS also what is left of a record, since
  * poll would not tell of it), to the end of c->in. CONN_OK: something came.
- * CONN_ERROR fills err. */
+ * CONN_ERROR fills err, over TLS CONN_EOF as well. */
 enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
-/* Writes c->out as far as the socket takes it. CONN_OK: all of it. */
+/* Writes c->out as far as the socket takes it. CONN_OK: all of it. CONN_EOF:
+ * TLS was cut off before; what came until then can still be read. */
 enum conn_result conn_flush(struct conn *c, struct err *err);
 
 /* Tells the peer that nothing more will be written (FIN). */

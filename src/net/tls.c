@@ -176,7 +176,7 @@ tls_is_open(const struct tls *t)
 static enum tls_result
 finish(struct tls *t, enum tls_result end, const struct err *err)
 {
-	t->gone = end == TLS_FAILED;
+	t->gone |= end == TLS_FAILED;
 	t->end = end;
 	t->why = *err;
 	return end;

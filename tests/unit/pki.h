@@ -19,7 +19,14 @@
  * before.
  */
 
-enum key_kind { KEY_EC, KEY_RSA, KEY_RSA_PSS, KEY_ED25519, KEY_KINDS };
+enum key_kind {
+	KEY_EC,
+	KEY_ED25519,
+	KEY_RSA, /* of 2048 bits, as the next */
+	KEY_RSA_PSS,
+	KEY_RSA_1024,
+	KEY_KINDS
+};
 
 struct cert_spec {
 	const char *cn; /* %XX is a byte, also below; NULL: no subject */
@@ -47,6 +54,8 @@ key_make(enum key_kind kind)
 		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	case KEY_RSA:
 		return EVP_RSA_gen(2048);
+	case KEY_RSA_1024:
+		return EVP_RSA_gen(1024);
 	default: {
 		EVP_PKEY_CTX *ctx =
 		    EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
@@ -251,16 +260,19 @@ crl_make(const struct identity *issuer, long serial)
 
 static char files[] = "/tmp/walstream-pki-XXXXXX"; /* the directory */
 
-/* The path of a file in there; eight of them are good at a time. */
+/* The path of a file in there; it stays. */
 static inline const char *
 in_files(const char *name)
 {
-	static char paths[8][200];
-	static int at;
-	char *path = paths[at++ % 8];
+	static char paths[64][200];
+	char path[200];
+	size_t i = 0;
 
-	snprintf(path, sizeof(paths[0]), "%s/%s", files, name);
-	return path;
+	snprintf(path, sizeof(path), "%s/%s", files, name);
+	while (paths[i][0] != '\0' && strcmp(paths[i], path) != 0)
+		assert_true(++i < 64);
+	memcpy(paths[i], path, sizeof(path));
+	return paths[i];
 }
 
 static inline int
