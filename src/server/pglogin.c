@@ -255,6 +255,11 @@ take_ssl_answer(struct pgconn *pc, struct err *err)
 	}
 	switch (sslmode_answer(&pc->sslmode, answer, err)) {
 	case 1:
+		/* What comes later has to pass for TLS. */
+		if (conn_read_byte(&pc->conn, &answer, err) == CONN_OK)
+			return err_set(err, ERR_PROTO,
+			    "the server's answer to SSLRequest is more than "
+			    "one byte: somebody may be in between");
 		return begin_handshake(pc, err);
 	case 0:
 		return begin_login(pc, err);

@@ -37,7 +37,7 @@ def bash(tmp_path_factory):
     return complete
 
 
-COMMANDS = ["start", "create", "list", "delete", "tail", "health",
+COMMANDS = ["start", "check", "create", "list", "delete", "tail", "health",
             "completion"]
 
 
