@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pg/replication.h"
-#include "pg/timeline.h"
 
 #define STATUS_MAX SECONDS(10)
 
@@ -58,10 +57,10 @@ is_elsewhere(const struct walreceiver *wr)
 static int
 done_identify(struct walreceiver *wr, struct err *err)
 {
-	if (!is_elsewhere(wr))
-		return WR_SETTINGS;
-	if (wr->server_timeline > wr->timeline)
-		return WR_HISTORY;
+	wr->server_began_lsn = 0;
+	wr->ours = (struct timeline){ 0, 0 };
+	if (wr->server_timeline >= wr->timeline)
+		return wr->server_timeline > 1 ? WR_HISTORY : WR_SETTINGS;
 	wr->refused = true;
 	return err_set(err, ERR_IO,
 	    "the server is on timeline %u, and positions are of timeline %u: "
@@ -78,19 +77,27 @@ ask_history(const struct walreceiver *wr, struct buf *sql)
 static int
 row_history(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 {
-	int got = 0;
+	const char *text = row->n > 1 ? row->col[1].p : NULL;
+	struct timeline t;
 
-	if (row->n > 1 && row->col[1].p != NULL)
-		got = timeline_left(row->col[1].p, row->col[1].len,
-		    wr->timeline, &wr->left_lsn, err);
-	wr->found = got == 1;
-	return got == -1 ? -1 : 0;
+	if (text == NULL)
+		return 0;
+	if (timeline_read(&t, text, row->col[1].len, wr->server_timeline,
+		err) == -1)
+		return -1;
+	wr->server_began_lsn = t.began_lsn;
+	return timeline_read(&wr->ours, text, row->col[1].len, wr->timeline,
+	    err);
 }
 
+/* Two servers can call their timelines by the same number. */
 static int
 done_history(struct walreceiver *wr, struct err *err)
 {
-	if (wr->found)
+	bool other = wr->began_lsn != 0 && wr->ours.began_lsn != 0 &&
+	    wr->began_lsn != wr->ours.began_lsn;
+
+	if (!other && (!is_elsewhere(wr) || wr->ours.left_lsn != 0))
 		return WR_SETTINGS;
 	return err_set(err, ERR_LOST,
 	    "the server's timeline %u does not come from timeline %u, which "
@@ -333,7 +340,7 @@ promoted_under_us(const struct walreceiver *wr)
 {
 	return *wr->promotable != '\0' &&
 	    (strcmp(wr->promotable, wr->started) == 0 ||
-		(wr->found && wr->slot_confirmed > wr->left_lsn));
+		(wr->found && wr->slot_confirmed > wr->ours.left_lsn));
 }
 
 /*
@@ -347,21 +354,22 @@ change_timeline(struct walreceiver *wr)
 	uint32_t old = wr->timeline;
 
 	wr->timeline = wr->server_timeline;
+	wr->began_lsn = wr->server_began_lsn;
 	if (old == 0 || old == wr->timeline)
 		return;
 	if (promoted_under_us(wr)) {
 		log_warn("pg.timeline",
 		    "the server was promoted: timeline %u, which left timeline "
 		    "%u at " LSN_FMT,
-		    wr->timeline, old, LSN_ARG(wr->left_lsn));
+		    wr->timeline, old, LSN_ARG(wr->ours.left_lsn));
 		return;
 	}
 	log_warn("pg.timeline",
 	    "the server is on timeline %u, which left timeline %u at " LSN_FMT
 	    "; confirmed here " LSN_FMT ", by the slot " LSN_FMT,
-	    wr->timeline, old, LSN_ARG(wr->left_lsn), LSN_ARG(q->confirmed),
-	    LSN_ARG(wr->slot_confirmed));
-	wr->cut_lsn = wr->left_lsn;
+	    wr->timeline, old, LSN_ARG(wr->ours.left_lsn),
+	    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
+	wr->cut_lsn = wr->ours.left_lsn;
 	wr->received = lsn_min(wr->received, wr->cut_lsn);
 	wr->publish->complete_lsn =
 	    lsn_min(wr->publish->complete_lsn, wr->cut_lsn);
@@ -490,6 +498,8 @@ done_locate(struct walreceiver *wr, struct err *err)
 	if (typecat_forget(&wr->publish->types) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	/* On the same connection: a standby that had all there was. */
+	if (is_elsewhere(wr))
+		wr->began_lsn = wr->server_began_lsn = 0;
 	wr->timeline = wr->server_timeline;
 	if (wr->config->temporary)
 		quorum_reset(q, lsn_max(q->confirmed, wr->server_lsn));
