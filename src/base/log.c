@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static const char *const names[] = { "error", "warn", "info", "debug" };
 static enum log_level max_level = LOG_INFO;
@@ -29,19 +30,35 @@ log_parse_level(const char *name, enum log_level *level)
 	return -1;
 }
 
-/* Copies s with control characters as \xHH; returns the length written. */
+/* Nothing a terminal would take for a command: no C0 or C1 control, and no byte
+ * that is not UTF-8. */
+static bool
+is_safe(const char *s, size_t len)
+{
+	unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+
+	if (len < 2)
+		return len == 1 && c >= 0x20 && c != 0x7f;
+	return c != 0xc2 || next >= 0xa0;
+}
+
+/* Copies s with what is not safe as \xHH; returns the length written. */
 static size_t
 escape(char *to, size_t cap, const char *s)
 {
-	size_t n = 0;
+	size_t left = strlen(s), n = 0, len;
+	bool safe;
 
-	for (; *s != '\0' && n + 5 < cap; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(to + n, cap - n, "\\x%02x", c);
-		else
-			to[n++] = *s;
+	for (; left > 0 && n + 5 < cap; s += len, left -= len) {
+		len = utf8_char(s, left);
+		safe = is_safe(s, len);
+		len = len == 0 ? 1 : len;
+		if (safe)
+			memcpy(to + n, s, len);
+		n += safe ? len : 0;
+		for (size_t i = 0; !safe && i < len && n + 5 < cap; i++)
+			n += (size_t)snprintf(to + n, cap - n, "\\x%02x",
+			    (unsigned char)s[i]);
 	}
 	return n;
 }

@@ -32,6 +32,12 @@ character(const uint8_t *p, size_t n)
 	return len;
 }
 
+size_t
+utf8_char(const char *p, size_t n)
+{
+	return (*p & 0x80) == 0 ? 1 : character((const uint8_t *)p, n);
+}
+
 bool
 utf8_valid(const char *text, size_t n)
 {

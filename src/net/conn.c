@@ -84,26 +84,33 @@ conn_connected(struct conn *c, struct err *err)
 	return err_set(err, ERR_IO, "cannot connect: %s", strerror(error));
 }
 
-static void
-set_number(int fd, int option, int n)
+static bool
+set_number(int fd, int level, int option, int n)
 {
-	if (n > 0)
-		setsockopt(fd, IPPROTO_TCP, option, &n, sizeof(n));
+	return setsockopt(fd, level, option, &n, sizeof(n)) == 0;
 }
 
-void
-conn_set_keepalive(struct conn *c, const struct conn_keepalive *k)
+int
+conn_set_keepalive(struct conn *c, const struct conn_keepalive *k,
+    struct err *err)
 {
-	int on = k->on != 0;
+	const struct {
+		int option, n;
+	} numbers[] = { { TCP_KEEPIDLE, k->idle_s },
+		{ TCP_KEEPINTVL, k->interval_s }, { TCP_KEEPCNT, k->count } };
+	bool ok = set_number(c->fd, SOL_SOCKET, SO_KEEPALIVE, k->on != 0);
 
-	if (setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1)
-		return;
-	set_number(c->fd, TCP_USER_TIMEOUT, k->user_timeout_ms);
-	if (!on)
-		return;
-	set_number(c->fd, TCP_KEEPIDLE, k->idle_s);
-	set_number(c->fd, TCP_KEEPINTVL, k->interval_s);
-	set_number(c->fd, TCP_KEEPCNT, k->count);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (k->on != 0 && numbers[i].n > 0)
+			ok &= set_number(c->fd, IPPROTO_TCP, numbers[i].option,
+			    numbers[i].n);
+	if (k->user_timeout_ms > 0)
+		ok &= set_number(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+		    k->user_timeout_ms);
+	if (ok)
+		return 0;
+	return err_set(err, ERR_IO, "keepalive settings are refused: %s",
+	    strerror(errno));
 }
 
 int
@@ -169,6 +176,12 @@ conn_want(const struct conn *c)
 	return c->read_wants | c->write_wants;
 }
 
+bool
+conn_readable(const struct conn *c, short revents)
+{
+	return (revents & (POLLIN | POLLHUP | POLLERR | c->read_wants)) != 0;
+}
+
 /* How often a step reads or writes is up to the callers below. */
 static enum conn_result
 receive(struct conn *c, void *to, size_t n, size_t *got, struct err *err)
@@ -196,11 +209,14 @@ static enum conn_result
 transmit(struct conn *c, const void *from, size_t n, size_t *put,
     struct err *err)
 {
+	enum conn_result result;
 	ssize_t rc;
 
-	if (c->tls != NULL)
-		return outcome(tls_write(c->tls, from, n, put, err),
+	if (c->tls != NULL) {
+		result = outcome(tls_write(c->tls, from, n, put, err),
 		    &c->write_wants);
+		return result == CONN_EOF ? CONN_ERROR : result;
+	}
 	do
 		rc = send(c->fd, from, n, MSG_NOSIGNAL);
 	while (rc == -1 && errno == EINTR);
@@ -251,8 +267,13 @@ read_records(struct conn *c, size_t n, struct err *err)
 		all += got;
 		left = all < n ? n - all : tls_pending(c->tls);
 	} while (left > 0);
-	/* What ended it comes again, after what came before it. */
-	return all > 0 ? CONN_OK : result;
+	if (all == 0)
+		return result;
+	/* What ended it comes again, after what came before it, and poll has
+	 * to wake for it although the bytes are read. */
+	if (result == CONN_EOF || result == CONN_ERROR)
+		shutdown(c->fd, SHUT_RD);
+	return CONN_OK;
 }
 
 enum conn_result

@@ -35,13 +35,14 @@ int conn_connect(struct conn *c, const struct addr *a, struct err *err);
 /* The outcome, once the socket is writable. Returns 0, or -1 with ERR_IO. */
 int conn_connected(struct conn *c, struct err *err);
 
+/* TCP keepalive and TCP_USER_TIMEOUT of a TCP socket; 0 leaves a number to the
+ * system. Returns 0, or -1 with ERR_IO. */
 struct conn_keepalive {
 	int on, idle_s, interval_s, count, user_timeout_ms;
 };
-void conn_set_keepalive(struct conn *c, const struct conn_keepalive *k);
+int conn_set_keepalive(struct conn *c, const struct conn_keepalive *k,
+    struct err *err);
 
-/* TCP keepalive and TCP_USER_TIMEOUT; 0 leaves a number to the system. Unix
- * sockets have none. */
 enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
 
 /* One byte, of a connection in the clear; c->in has no part in it. */
@@ -53,8 +54,10 @@ int
 conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err);
 /* CONN_OK: done; CONN_AGAIN: poll for conn_want. */
 enum conn_result conn_handshake(struct conn *c, struct err *err);
-/* What to poll for beyond what is to be read or written. */
+/* What to poll for beyond what is to be read or written, and whether poll's
+ * answer is a reason to read. */
 short conn_want(const struct conn *c);
+bool conn_readable(const struct conn *c, short revents);
 
 /* The user that the process at the other end of a Unix socket runs as. Returns
  * 0, or -1 with ERR_IO. */
@@ -63,9 +66,10 @@ conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err);
 
 /* Reads once, at most n bytes (over TLS also what is left of a record, since
  * poll would not tell of it), to the end of c->in. CONN_OK: something came.
- * CONN_ERROR fills err. */
+ * CONN_ERROR fills err, over TLS CONN_EOF as well. */
 enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
-/* Writes c->out as far as the socket takes it. CONN_OK: all of it. */
+/* Writes c->out as far as the socket takes it. CONN_OK: all of it. CONN_EOF:
+ * TLS was cut off before; what came until then can still be read. */
 enum conn_result conn_flush(struct conn *c, struct err *err);
 
 /* Tells the peer that nothing more will be written (FIN). */

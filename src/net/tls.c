@@ -11,6 +11,8 @@
 
 #include "net/tls_name.h"
 
+_Static_assert(TLS_HASH_MAX >= EVP_MAX_MD_SIZE, "any digest fits");
+
 struct tls {
 	SSL *ssl;
 	int fd;
@@ -174,7 +176,7 @@ tls_is_open(const struct tls *t)
 static enum tls_result
 finish(struct tls *t, enum tls_result end, const struct err *err)
 {
-	t->gone = end == TLS_FAILED;
+	t->gone |= end == TLS_FAILED;
 	t->end = end;
 	t->why = *err;
 	return end;

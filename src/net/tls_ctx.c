@@ -98,37 +98,61 @@ set_versions(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
 	return 0;
 }
 
+static int
+load_crl_dir(X509_STORE *store, const char *dir, struct err *err)
+{
+	X509_LOOKUP *lookup =
+	    X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir());
+
+	if (lookup != NULL &&
+	    X509_LOOKUP_add_dir(lookup, dir, X509_FILETYPE_PEM) == 1)
+		return 0;
+	return err_set(err, ERR_AUTH,
+	    "could not use certificate revocation list directory \"%.300s\": "
+	    "%s",
+	    dir, reason());
+}
+
 /* A list that does not exist revokes nothing, as libpq documents; one that
- * cannot be read is no list. */
+ * cannot be read is no list. Returns 1, 0 when there is none, or -1. */
+static int
+load_crl_file(X509_STORE *store, const char *file, struct err *err)
+{
+	X509_LOOKUP *lookup;
+	const char *why;
+
+	if (*file == '\0')
+		return 0;
+	if (access(file, R_OK) == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		why = strerror(errno);
+	} else {
+		lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+		if (lookup != NULL &&
+		    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0)
+			return 1;
+		why = reason();
+	}
+	return err_set(err, ERR_AUTH,
+	    "could not read certificate revocation list file \"%.300s\": %s",
+	    file, why);
+}
+
 static int
 load_crl(X509_STORE *store, const struct tls_settings *s, struct err *err)
 {
 	char file[PATH_MAX] = "";
-	X509_LOOKUP *lookup;
-	bool check = is_set(s->crl_dir);
+	bool dir = is_set(s->crl_dir);
+	int found;
 
-	if (check &&
-	    ((lookup = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir())) ==
-		    NULL ||
-		X509_LOOKUP_add_dir(lookup, s->crl_dir, X509_FILETYPE_PEM) !=
-		    1))
-		return err_set(err, ERR_AUTH,
-		    "could not use certificate revocation list directory "
-		    "\"%.300s\": %s",
-		    s->crl_dir, reason());
-	if (is_set(s->crl) || (!check && !is_system(s)))
+	if (dir && load_crl_dir(store, s->crl_dir, err) == -1)
+		return -1;
+	if (is_set(s->crl) || (!dir && !is_system(s)))
 		locate(file, s->crl, s->home, "root.crl");
-	if (exists(file)) {
-		lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-		if (lookup == NULL ||
-		    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) < 1)
-			return err_set(err, ERR_AUTH,
-			    "could not read certificate revocation list file "
-			    "\"%.300s\": %s",
-			    file, reason());
-		check = true;
-	}
-	if (check)
+	if ((found = load_crl_file(store, file, err)) == -1)
+		return -1;
+	if (dir || found == 1)
 		X509_STORE_set_flags(store,
 		    X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	return 0;

@@ -11,6 +11,18 @@
 #define PROTOCOL_3_0 (3u << 16)
 #define SSL_REQUEST (1234u << 16 | 5679)
 
+const char *
+wire_type(wire_type_name name, char type)
+{
+	unsigned char c = (unsigned char)type;
+
+	if (c > ' ' && c < 0x7f)
+		snprintf(name, sizeof(wire_type_name), "'%c'", c);
+	else
+		snprintf(name, sizeof(wire_type_name), "0x%02x", c);
+	return name;
+}
+
 /* The most a message of this type may hold, or 0 when it may not come now. */
 static size_t
 max_body(char type, bool authenticated)
@@ -45,6 +57,7 @@ wire_cut(const uint8_t *p, size_t n, bool authenticated, struct wire_msg *msg,
     size_t *want, struct err *err)
 {
 	struct rd r = rd_make(p, n);
+	wire_type_name name;
 	size_t len, max;
 
 	*want = HEADER;
@@ -62,8 +75,8 @@ wire_cut(const uint8_t *p, size_t n, bool authenticated, struct wire_msg *msg,
 	if (len < 4 || len - 4 > max)
 		return err_set(err, ERR_PROTO,
 		    "the server sent a message of "
-		    "type '%c' with the impossible length %zu",
-		    msg->type, len);
+		    "type %s with the impossible length %zu",
+		    wire_type(name, msg->type), len);
 	*want = len + 1;
 	if (n < *want)
 		return 0;

@@ -48,6 +48,11 @@ enum {
 	AUTH_SASL_FINAL = 12,
 };
 
+/* A message type for an error text: "'Z'", or "0x9b" where that cannot be
+ * printed. wire_type(name, type) returns name. */
+typedef char wire_type_name[8];
+const char *wire_type(wire_type_name name, char type);
+
 /* The largest message PostgreSQL can send: a CopyData of 1 GiB. */
 #define WIRE_MAX_MESSAGE ((size_t)1 << 30)
 

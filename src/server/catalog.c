@@ -119,7 +119,7 @@ step(struct catalog *c, short revents, int64_t now, struct err *err)
 		return err_set(err, ERR_IO, "the server does not answer");
 	if (pgconn_flush(&c->pg, err) == -1)
 		return -1;
-	if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+	if (conn_readable(&c->pg.conn, revents) &&
 	    pgconn_fill(&c->pg, READ_SIZE, err) == -1)
 		return -1;
 	return take_answer(c, err);

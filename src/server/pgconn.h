@@ -39,6 +39,7 @@ struct pgconn {
 	bool authenticated; /* AuthenticationOk was received */
 	size_t cut;         /* bytes of the message pgconn_next gave last */
 	size_t want;        /* bytes of input the next one needs */
+	unsigned notices;   /* of this connection */
 	struct err notice;  /* the last NoticeResponse; ERR_NONE: none */
 	bool standby, read_only; /* by ParameterStatus */
 };

@@ -200,15 +200,17 @@ addresses(struct pgdial *d, int64_t now, struct err *err)
 	return n;
 }
 
-static void
-set_options(const struct pgdial *d, struct conn *c)
+static int
+set_options(const struct pgdial *d, struct conn *c, struct err *err)
 {
 	const int *v = d->ci->value;
 	const struct conn_keepalive k = { v[CI_KEEPALIVES],
 		v[CI_KEEPALIVES_IDLE], v[CI_KEEPALIVES_INTERVAL],
 		v[CI_KEEPALIVES_COUNT], v[CI_TCP_USER_TIMEOUT] };
 
-	conn_set_keepalive(c, &k);
+	if (addr_is_unix(pgdial_address(d)))
+		return 0;
+	return conn_set_keepalive(c, &k, err);
 }
 
 /* Connects to an address of this host; false when none is left. */
@@ -218,11 +220,12 @@ try_addresses(struct pgdial *d, struct conn *c, int64_t now)
 	struct err err;
 
 	for (; d->addr_at < d->addr_count; d->addr_at++) {
-		if (conn_connect(c, pgdial_address(d), &err) == 0) {
-			set_options(d, c);
+		if (conn_connect(c, pgdial_address(d), &err) == 0 &&
+		    set_options(d, c, &err) == 0) {
 			d->deadline_at = deadline(d, now);
 			return true;
 		}
+		conn_close(c);
 		remember(d, "", &err);
 	}
 	return false;

@@ -386,10 +386,17 @@ on_begin(struct publish *p, const struct pgo_msg *m, lsn_t lsn, struct err *err)
 	if (p->open)
 		return err_set(err, ERR_PROTO,
 		    "pgoutput: Begin inside a transaction");
+	if (m->begin.final_lsn < p->txn.end_lsn)
+		return err_set(err, ERR_PROTO,
+		    "pgoutput: a transaction that commits at " LSN_FMT
+		    " after one that ends at " LSN_FMT,
+		    LSN_ARG(m->begin.final_lsn), LSN_ARG(p->txn.end_lsn));
 	p->open = true;
 	p->begun = false;
+	/* Whatever a server says is added without overflow. */
 	p->txn = (struct event_txn){ m->begin.final_lsn, 0, m->begin.xid,
-		m->begin.commit_at + CLOCK_PG_EPOCH_US };
+		(int64_t)((uint64_t)m->begin.commit_at +
+		    (uint64_t)CLOCK_PG_EPOCH_US) };
 	p->seq = p->sub = 0;
 	return 0;
 }

@@ -1,10 +1,14 @@
 #include "server/query.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "base/clock.h"
 
 #define READ_SIZE 8192
+
+static const char answer[] = { PQ_ROW_DESCRIPTION, PQ_DATA_ROW,
+	PQ_COMMAND_COMPLETE, PQ_EMPTY_QUERY, PQ_READY, '\0' };
 
 static int
 connect_wait(struct pgconn *pc, struct err *err)
@@ -51,6 +55,7 @@ static int
 next_message(struct query *q, struct wire_msg *msg, struct err *err)
 {
 	struct pgconn *pc = &q->pc;
+	wire_type_name name;
 	int got;
 
 	while ((got = pgconn_next(pc, msg, err)) == 0) {
@@ -59,6 +64,10 @@ next_message(struct query *q, struct wire_msg *msg, struct err *err)
 		    pgconn_fill(pc, READ_SIZE, err) == -1)
 			return -1;
 	}
+	if (got == 1 && strchr(answer, msg->type) == NULL)
+		return err_set(err, ERR_PROTO,
+		    "message type %s in the answer to a query",
+		    wire_type(name, msg->type));
 	return got == 1 ? 0 : -1;
 }
 

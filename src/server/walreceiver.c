@@ -602,7 +602,7 @@ on_ready(struct walreceiver *wr, int64_t now)
 static int
 hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
-	if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0 || !may_read(wr))
+	if (!conn_readable(&wr->pg.conn, revents) || !may_read(wr))
 		return 0;
 	wr->heard_at = now;
 	wr->pinged = false;

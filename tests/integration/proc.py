@@ -26,6 +26,12 @@ def binary():
     return path
 
 
+def is_program():
+    """Is it the program itself, and no script around it?"""
+    with open(binary(), "rb") as f:
+        return f.read(4) == b"\x7fELF"
+
+
 def environment(extra=None):
     """Ours without what walstream reads, and with no home to find files in."""
     mine = {name: value for name, value in os.environ.items()

@@ -42,6 +42,9 @@ def ends(connection, home, says=None, libpq=True):
     return done.stderr
 
 
+pytestmark = pytest.mark.files
+
+
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 CLEAR, TLS = "pg_hba.conf rejects connection", None
 

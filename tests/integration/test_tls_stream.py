@@ -61,6 +61,7 @@ def test_backpressure(db, server, client):
     assert stream.ids() == list(range(1, 3001))
 
 
+@pytest.mark.files
 def test_certificate_is_replaced(tls, db, server, client):
     """P34: a session goes on; the next connect is judged anew."""
     walstream = server(connection=db.conninfo(

@@ -50,10 +50,11 @@ class EmptyRoot:
     def put(self, path, text):
         """Makes a file in there."""
         file = self.root / path
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="ascii")
         file.chmod(0o644)
-        file.parent.chmod(0o755)
+        while (file := file.parent) != self.root:
+            file.chmod(0o755)
 
     def files(self):
         return sorted(os.path.relpath(os.path.join(where, name), self.root)

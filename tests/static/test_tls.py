@@ -1,107 +1,115 @@
-"""The OpenSSL of the static build: TLS with nothing but a CA file.
+"""TLS by the static program, with nothing but the files that are named."""
 
-walstream does not speak TLS yet; tls.c does, with the libraries it will use.
-"""
-
-import subprocess
+import os
+import pathlib
+import shutil
+import tempfile
 
 import pytest
 
-from compiler import compiled
+import place
+from certs import KEYS
 from conftest import each_arch
 from proc import run
+from tlsserver import TlsServer
 
-KEYS = {
-    "rsa": ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
-    "rsa-pss": ["rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"],
-    "p256": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    "p384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
-    "ed25519": ["ed25519"],
-}
-HOST = "db.test"
 PASSPHRASE = "a passphrase"
 
 
-def openssl(where, *args):
-    subprocess.run(["openssl", *args], cwd=where, check=True,
-                   capture_output=True, stdin=subprocess.DEVNULL)
-
-
-@pytest.fixture(scope="session", params=KEYS)
-def pki(request, tmp_path_factory):
-    """A CA and the certificate of HOST, with keys of one kind."""
-    where = tmp_path_factory.mktemp(request.param)
-    for name in ("ca", "key", "stranger"):
-        openssl(where, "genpkey", "-algorithm", *KEYS[request.param],
-                "-out", f"{name}.key")
-        openssl(where, "req", "-x509", "-new", "-key", f"{name}.key",
-                "-subj", f"/CN={name}", "-out", f"{name}.pem", "-days", "2")
-    openssl(where, "req", "-new", "-key", "key.key", "-subj", f"/CN={HOST}",
-            "-addext", f"subjectAltName=DNS:{HOST}", "-out", "cert.csr")
-    openssl(where, "x509", "-req", "-in", "cert.csr", "-CA", "ca.pem",
-            "-CAkey", "ca.key", "-copy_extensions", "copy", "-days", "2",
-            "-out", "cert.pem")
-    return where
+@pytest.fixture(scope="session")
+def tls():
+    # where PostgreSQL's user can read, too
+    with tempfile.TemporaryDirectory(prefix="walstream-certs-") as where:
+        os.chmod(where, 0o755)
+        server = TlsServer(pathlib.Path(where))
+        yield server
+        server.remove()
 
 
 @pytest.fixture
-def tls(root, pki, tmp_path):
-    """Both ends of a connection, in a root directory of their own."""
-    root.install(compiled(root.arch, "tls.c", tmp_path / "tls",
-                          "-lssl", "-lcrypto"))
-    for name in ("ca.pem", "cert.pem"):
-        root.put(name, (pki / name).read_text(encoding="ascii"))
-    root.put("key.pem", (pki / "key.key").read_text(encoding="ascii"))
-    return root
+def files(root, tls):
+    """Puts a file into the root directory; only its user may read it."""
+    def put(name, source):
+        root.put(name, pathlib.Path(source).read_text(encoding="ascii"))
+        path = root.root / name
+        path.chmod(0o600)
+        shutil.chown(path, "nobody")
+
+    put("ca.pem", tls.certs.root.crt)
+    return put
 
 
-@pytest.mark.parametrize("version", ["1.2", "1.3"])
-def test_agreed(tls, version):
-    """Every kind of key that servers have, with both versions."""
-    del tls
-    done = run(version, HOST, "")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith(f"TLSv{version} ")
+def lists(tls, says=None, **more):
+    settings = {"sslmode": "verify-full", "sslrootcert": "/ca.pem", **more}
+    done = run("-c", tls.conninfo(**settings), "list")
+    if says is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 1 and says in done.stderr, done.stderr
 
 
 @each_arch
-def test_arches(tls):
-    """On each architecture; nothing big is linked by it."""
-    done = run("1.3", HOST, "")
-    assert done.returncode == 0, done.stdout
-    assert (tls.root / "tls").stat().st_size < 3_600_000
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_versions(tls, files, version):
+    """Both versions, with channel binding, on each architecture."""
+    del files
+    tls.serve(tls.good)
+    lists(tls, ssl_min_protocol_version=version,
+          ssl_max_protocol_version=version, channel_binding="require")
 
 
-@pytest.mark.parametrize("host, ca, word", [
-    ("other.test", "ca", "certificate verify failed"),
-    (HOST, "stranger", "certificate verify failed"),
+@pytest.mark.parametrize("key", KEYS)
+def test_kinds_of_key(tls, files, key):
+    """Certificates that servers have, and that clients have."""
+    tls.serve(tls.certs.issue(f"s-{key}", "db.test", by=tls.certs.root,
+                              key=key))
+    mine = tls.certs.issue(f"c-{key}", by=tls.certs.root, key=key,
+                           common="by_cert")
+    files("crt.pem", mine.crt)
+    files("key.pem", mine.key)
+    lists(tls, user="by_cert", password=None, sslcert="/crt.pem",
+          sslkey="/key.pem")
+
+
+def test_rsa_pss(tls, files):
+    ca, pss = tls.certs.issue_pss("pss", "db.test")
+    files("ca.pem", ca)
+    tls.serve(pss)
+    lists(tls, channel_binding="require")
+
+
+@pytest.mark.parametrize("host, ca, says", [
+    ("other.test", "root", "does not match host name"),
+    ("db.test", "other", "certificate verify failed"),
 ])
-def test_verified(tls, pki, host, ca, word):
+def test_verified(tls, files, host, ca, says):
     """Another host, and a certificate of another CA, are refused."""
-    tls.put("ca.pem", (pki / f"{ca}.pem").read_text(encoding="ascii"))
-    done = run("1.3", host, "")
-    assert done.returncode == 1 and word in done.stdout, done
+    tls.serve(tls.good)
+    files("ca.pem", getattr(tls.certs, ca).crt)
+    lists(tls, says, host=host)
 
 
-def encrypted(tls, pki, *form):
-    """The server's key, under the passphrase, in the form of a tool."""
-    openssl(pki, *form, "-in", "key.key", "-out", "key.enc",
-            "-passout", f"pass:{PASSPHRASE}")
-    tls.put("key.pem", (pki / "key.enc").read_text(encoding="ascii"))
-    done = run("1.3", HOST, PASSPHRASE)
-    assert done.returncode == 0, done.stdout
-    assert run("1.3", HOST, "wrong").returncode == 1
+def test_encrypted_key(tls, files):
+    tls.serve(tls.good)
+    mine = tls.certs.issue("mine", by=tls.certs.root, common="by_cert")
+    files("crt.pem", mine.crt)
+    files("key.pem", tls.certs.encrypt(mine, PASSPHRASE, "encrypted.key"))
+    who = {"user": "by_cert", "password": None, "sslcert": "/crt.pem",
+           "sslkey": "/key.pem"}
+    lists(tls, sslpassword=PASSPHRASE, **who)
+    lists(tls, "could not load private key file", sslpassword="wrong", **who)
 
 
-@pytest.mark.parametrize("form", [
-    ["-v2", "aes-256-cbc"], ["-v2", "des3"], ["-scrypt"]], ids=" ".join)
-def test_encrypted_key(tls, pki, form):
-    """PKCS#8, under a key from PBKDF2 or scrypt."""
-    encrypted(tls, pki, "pkcs8", "-topk8", *form)
+def test_system(tls, files, monkeypatch):
+    """sslrootcert=system is where OpenSSL looks."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    tls.serve(tls.good)
+    lists(tls, "certificate verify failed", sslrootcert="system")
+    files("etc/ssl/cert.pem", tls.certs.root.crt)
+    lists(tls, sslrootcert="system")
 
 
-@pytest.mark.parametrize("pki", ["rsa", "p256"], indirect=True)
-@pytest.mark.parametrize("cipher", ["-aes128", "-des3"])
-def test_traditional_key(tls, pki, cipher):
-    """The older form, which other kinds of key do not have."""
-    encrypted(tls, pki, "pkey", "-traditional", cipher)
+@each_arch
+def test_size(root):
+    """Nothing big is linked by it."""
+    assert (place.built(root.arch) / "walstream").stat().st_size < 3_700_000
