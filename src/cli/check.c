@@ -41,14 +41,11 @@ static const struct {
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 add(struct check *c, enum result result, const char *fmt, va_list ap)
 {
-	char text[2048];
-
-	vsnprintf(text, sizeof(text), fmt, ap);
 	report_add(c->report, c->id, result);
-	report_text(c->report, "%s", text);
+	report_vtext(c->report, fmt, ap);
 }
 
 void
@@ -84,13 +81,11 @@ check_fail(struct check *c, const char *fmt, ...)
 void
 check_todo(struct check *c, const char *fmt, ...)
 {
-	char text[2048];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	report_vtodo(c->report, fmt, ap);
 	va_end(ap);
-	report_todo(c->report, "%s", text);
 }
 
 int

@@ -46,16 +46,22 @@ list_publications(struct check *c, struct err *err)
 static void
 describe_publication(struct check *c)
 {
-	bool none = check_is(c, 6, "0");
+	static const char *const kind[] = { "", ", which is all",
+		", those of its schemas among them" };
+	bool no_table = check_is(c, 6, "0"), no_operation = check_is(c, 3, "");
 
-	(none ? check_warn : check_ok)(c, "%s covers %s%s and publishes %s%s",
-	    check_text(c, 1), check_text(c, 6),
-	    check_true(c, 2)          ? " tables, which is all"
-		: check_is(c, 6, "1") ? " table"
-				      : " tables",
-	    check_is(c, 3, "") ? "nothing" : check_text(c, 3),
+	(no_table || no_operation ? check_warn : check_ok)(c,
+	    "%s covers %s table%s%s and publishes %s%s", check_text(c, 1),
+	    check_text(c, 6), check_is(c, 6, "1") ? "" : "s",
+	    kind[atoi(check_text(c, 2)) % 3],
+	    no_operation ? "nothing" : check_text(c, 3),
 	    check_true(c, 4) ? ", partitions as their root" : "");
-	if (none)
+	if (no_operation)
+		check_todo(c,
+		    "ALTER PUBLICATION %s SET (publish = 'insert, update, "
+		    "delete, truncate')",
+		    check_text(c, 1));
+	else if (no_table)
 		check_todo(c, "ALTER PUBLICATION %s ADD TABLE ...",
 		    check_text(c, 1));
 }
@@ -67,8 +73,15 @@ check_publication(struct check *c, struct err *err)
 
 	if (c->publications == 0)
 		return list_publications(c, err);
+	buf_put_str(&c->sql, "SELECT p.oid IS NOT NULL, quote_ident(name), ");
+	/* Schemas can be published since 15. */
 	buf_put_str(&c->sql,
-	    "SELECT p.oid IS NOT NULL, quote_ident(name), puballtables, "
+	    c->version < 150000
+		? "puballtables::int, "
+		: "CASE WHEN puballtables THEN 1 WHEN EXISTS (SELECT FROM "
+		  "pg_publication_namespace WHERE pnpubid = p.oid) THEN 2 "
+		  "ELSE 0 END, ");
+	buf_put_str(&c->sql,
 	    "concat_ws(', ', CASE WHEN pubinsert THEN 'insert' END, "
 	    "CASE WHEN pubupdate THEN 'update' END, "
 	    "CASE WHEN pubdelete THEN 'delete' END, "
@@ -139,25 +152,42 @@ name_filters(struct check *c, struct err *err)
 	return got;
 }
 
-/* FOR ALL TABLES is all but these. */
+/* What is covered by its name, its schema or FOR ALL TABLES, and is not in the
+ * WAL. */
 static int
-name_unlogged(struct check *c, struct err *err)
+name_uncovered(struct check *c, struct err *err)
 {
 	buf_put_str(&c->sql,
-	    "SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY 1) "
-	    "FROM pg_class c WHERE relpersistence = 'u' AND relkind = 'r' "
-	    "AND EXISTS (SELECT FROM pg_publication WHERE puballtables "
-	    "AND pubname = ANY (");
+	    "WITH pub AS (SELECT * FROM pg_publication WHERE pubname = ANY (");
 	check_put_publications(c);
-	if (check_row(c, "))", err) == -1)
+	buf_put_str(&c->sql,
+	    ")) SELECT string_agg(name, ', ' ORDER BY name) FILTER (WHERE "
+	    "i <= " NAMED "), greatest(count(*) - " NAMED ", 0) "
+	    "FROM (SELECT name, row_number() OVER (ORDER BY name) AS i FROM "
+	    "(SELECT format('%I.%I%s', n.nspname, relname, CASE relkind "
+	    "WHEN 'f' THEN ' (foreign)' ELSE ' (unlogged)' END) AS name "
+	    "FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+	    "WHERE (relkind = 'f' OR relkind = 'r' AND relpersistence = 'u') "
+	    "AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' "
+	    "AND (EXISTS (SELECT FROM pub WHERE puballtables) "
+	    "OR EXISTS (SELECT FROM pub JOIN pg_publication_tables t "
+	    "USING (pubname) WHERE schemaname = n.nspname AND tablename = "
+	    "relname)");
+	if (c->version >= 150000)
+		buf_put_str(&c->sql,
+		    " OR EXISTS (SELECT FROM pub JOIN pg_publication_namespace"
+		    " ON pnpubid = pub.oid WHERE pnnspid = n.oid)");
+	if (check_row(c, ")) t) t", err) == -1)
 		return -1;
 	if (c->col[0] == NULL)
 		return 0;
-	check_warn(c, "unlogged tables are not in the WAL: %s",
+	check_warn(c, "changes of these are not in the WAL: %s",
 	    check_text(c, 0));
+	if (!check_is(c, 1, "0"))
+		report_text(c->report, " and %s more", check_text(c, 1));
 	check_todo(c,
-	    "ALTER TABLE ... SET LOGGED where their changes are "
-	    "wanted");
+	    "Where they are wanted, ALTER TABLE ... SET LOGGED; publish "
+	    "foreign tables where their rows are");
 	return 0;
 }
 
@@ -166,7 +196,7 @@ check_tables(struct check *c, struct err *err)
 {
 	if (c->publications == 0)
 		return 0;
-	if (name_tables(c, err) == -1 || name_unlogged(c, err) == -1)
+	if (name_tables(c, err) == -1 || name_uncovered(c, err) == -1)
 		return -1;
 	return c->version < 150000 ? 0 : name_filters(c, err);
 }
@@ -191,7 +221,7 @@ check_column_lists(struct check *c, struct err *err)
 		"FROM pg_attribute WHERE attrelid = format('%I.%I', schemaname,"
 		" tablename)::regclass AND attnum > 0 AND NOT attisdropped AND "
 		"attgenerated = '' AND attname <> ALL (attnames))) "
-		"ORDER BY 1 LIMIT " NAMED,
+		"ORDER BY 2 DESC, 1 LIMIT " NAMED,
 		err) == -1)
 		return -1;
 	while ((got = check_next(c, err)) == 1) {
@@ -209,7 +239,8 @@ check_column_lists(struct check *c, struct err *err)
 	return got;
 }
 
-/* Sent since 18, and only if the publication says so; virtual ones never. */
+/* Sent since 18, and only if the publication says so, or its column list;
+ * virtual ones never. Who has made a list has left out what is not in it. */
 int
 check_generated(struct check *c, struct err *err)
 {
@@ -222,11 +253,17 @@ check_generated(struct check *c, struct err *err)
 	    "string_agg(DISTINCT quote_ident(attname), ', '), "
 	    "attgenerated = 's', min(quote_ident(p.pubname)) "
 	    "FROM pg_publication_tables t JOIN pg_publication p USING (pubname)"
-	    " JOIN pg_attribute ON attrelid = format('%I.%I', schemaname, "
-	    "tablename)::regclass AND attnum > 0 AND NOT attisdropped "
-	    "WHERE (attgenerated = 'v' OR (attgenerated = 's' AND "
-	    "coalesce(to_jsonb(p)->>'pubgencols', 'n') = 'n')) "
-	    "AND p.pubname = ANY (");
+	    " JOIN pg_namespace n ON n.nspname = schemaname JOIN pg_class r "
+	    "ON relnamespace = n.oid AND relname = tablename "
+	    "JOIN pg_attribute a ON attrelid = r.oid AND attnum > 0 "
+	    "AND NOT attisdropped AND attgenerated <> '' "
+	    "WHERE ");
+	if (c->version >= 180000) /* 15 has them among attnames, unsent */
+		buf_put_str(&c->sql, "attname <> ALL (attnames) AND ");
+	buf_put_str(&c->sql,
+	    "NOT EXISTS (SELECT FROM pg_publication_rel pr WHERE "
+	    "prpubid = p.oid AND prrelid = r.oid AND "
+	    "to_jsonb(pr)->>'prattrs' IS NOT NULL) AND p.pubname = ANY (");
 	check_put_publications(c);
 	if (check_ask(c, ") GROUP BY 1, 3 ORDER BY 1, 3 LIMIT " NAMED, err) ==
 	    -1)

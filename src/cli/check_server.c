@@ -290,6 +290,7 @@ check_replication(struct check *c, struct err *err)
 		check_todo_error(c, err);
 		return 0;
 	}
+	err_set(err, ERR_PROTO, "IDENTIFY_SYSTEM returned nothing");
 	c->replicates = query_send(&q, "IDENTIFY_SYSTEM", err) == 0 &&
 	    query_next(&q, &row, err) == 1;
 	if (c->replicates) {

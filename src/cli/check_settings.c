@@ -95,13 +95,16 @@ failover_on_standby(struct check *c, struct err *err)
 	static const char *const needs[] = { "", "hot_standby_feedback = on",
 		"primary_slot_name = a physical slot of the primary",
 		"a dbname in primary_conninfo" };
+	const char *sep = "";
 	bool missing = false;
 
+	/* Who may not see primary_conninfo has no row of it. */
 	if (check_row(c,
 		"SELECT current_setting('sync_replication_slots') = 'on', "
 		"current_setting('hot_standby_feedback') = 'on', "
 		"current_setting('primary_slot_name') <> '', "
-		"current_setting('primary_conninfo') ~ '\\mdbname\\s*='",
+		"(SELECT setting ~ '\\mdbname\\s*=|^postgres(ql)?://[^/?]*/[^?]' "
+		"FROM pg_settings WHERE name = 'primary_conninfo')",
 		err) == -1)
 		return -1;
 	if (!check_true(c, 0)) {
@@ -109,17 +112,53 @@ failover_on_standby(struct check *c, struct err *err)
 		return 0;
 	}
 	for (int i = 1; i < 4; i++)
-		missing |= !check_true(c, i);
-	if (!missing) {
+		missing |= check_is(c, i, "f");
+	if (missing) {
+		check_warn(c, "sync_replication_slots is on, to no effect yet");
+		check_todo(c, "Set on this standby");
+	} else if (c->col[3] != NULL) {
 		check_ok(c, "slots made with --failover are kept in step");
-		return 0;
+	} else {
+		check_warn(c, "this role may not see primary_conninfo");
+		check_todo(c, "See that it has a dbname");
 	}
-	check_fail(c, "sync_replication_slots is on, and does nothing yet");
-	check_todo(c, "Set on this standby");
-	for (int i = 1; i < 4; i++)
-		if (!check_true(c, i))
-			check_todo(c, "%s %s", i == 1 ? "" : ",", needs[i]);
+	for (int i = 1; i < 4; i++) {
+		if (!check_is(c, i, "f"))
+			continue;
+		check_todo(c, "%s %s", sep, needs[i]);
+		sep = ",";
+	}
 	return 0;
+}
+
+/* A slot that survives: is nobody ahead of the standbys, and are those there
+ * that are waited for? */
+static void
+failover_slot(struct check *c)
+{
+	if (check_is(c, 1, "")) {
+		check_warn(c,
+		    "clients can be ahead of the standby, and have "
+		    "seen what a failover undoes");
+		check_todo(c,
+		    "ALTER SYSTEM SET synchronized_standby_slots = "
+		    "the standby's physical slot; SELECT "
+		    "pg_reload_conf()");
+	} else if (c->col[3] != NULL) {
+		check_fail(c,
+		    "%s waits for what synchronized_standby_slots names, and "
+		    "nobody reads %s",
+		    c->slot, check_text(c, 3));
+		check_todo(c,
+		    "Start the standby, or take its slot out: ALTER SYSTEM "
+		    "SET synchronized_standby_slots = ...; SELECT "
+		    "pg_reload_conf()");
+	} else {
+		check_ok(c,
+		    "%s is kept on standbys, which no client is ahead "
+		    "of",
+		    c->slot);
+	}
 }
 
 static int
@@ -128,13 +167,21 @@ failover_on_primary(struct check *c, struct err *err)
 	buf_put_str(&c->sql,
 	    "SELECT EXISTS (SELECT FROM pg_replication_slots "
 	    "WHERE slot_type = 'physical'), "
-	    "current_setting('synchronized_standby_slots') <> '', "
+	    "current_setting('synchronized_standby_slots'), "
 	    "(SELECT (to_jsonb(s)->>'failover')::bool "
 	    "FROM pg_replication_slots s WHERE slot_name = ");
 	repl_quote_literal(&c->sql, c->slot == NULL ? "" : c->slot);
-	if (check_row(c, ")", err) == -1)
+	if (check_row(c,
+		"), (SELECT string_agg(name, ', ') FROM unnest("
+		"string_to_array(current_setting("
+		"'synchronized_standby_slots'), ',')) x, "
+		"btrim(x, E' \t\n\"') name WHERE NOT EXISTS (SELECT FROM "
+		"pg_replication_slots WHERE slot_name = name AND active))",
+		err) == -1)
 		return -1;
-	if (!check_true(c, 0)) {
+	if (check_true(c, 2) && (check_true(c, 0) || !check_is(c, 1, ""))) {
+		failover_slot(c);
+	} else if (!check_true(c, 0)) {
 		check_ok(c, "no standby has a slot here");
 	} else if (check_is(c, 2, "f")) {
 		check_warn(c,
@@ -142,20 +189,8 @@ failover_on_primary(struct check *c, struct err *err)
 		    "it",
 		    c->slot);
 		check_todo(c,
-		    "Make it with walstream create --failover, once "
-		    "nobody needs the one there is");
-	} else if (check_true(c, 2) && !check_true(c, 1)) {
-		check_warn(c,
-		    "clients can be ahead of the standby, and have "
-		    "seen what a failover undoes");
-		check_todo(c,
-		    "ALTER SYSTEM SET synchronized_standby_slots = "
-		    "the standby's physical slot; SELECT "
-		    "pg_reload_conf()");
-	} else if (check_true(c, 2)) {
-		check_ok(c,
-		    "%s is kept on standbys, which no client is ahead "
-		    "of",
+		    "While nobody reads it: psql 'replication=database' -c "
+		    "'ALTER_REPLICATION_SLOT %s (FAILOVER true)'",
 		    c->slot);
 	} else {
 		check_ok(c,

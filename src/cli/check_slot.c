@@ -26,7 +26,9 @@ enum {
 	KEEPS,
 	UNCONFIRMED,
 	LEFT,
-	NAME,
+	CONFIRMED,
+	TWO_PHASE,
+	FAILOVER,
 };
 
 static int
@@ -40,10 +42,18 @@ ask_slot(struct check *c, struct err *err)
 	    "pg_is_in_recovery() AND to_jsonb(s)->>'synced' = 'true', "
 	    "pg_size_pretty(" HELD "), "
 	    "pg_size_pretty(pg_wal_lsn_diff(" END_LSN ", confirmed_flush_lsn))"
-	    ", pg_size_pretty(safe_wal_size), slot_name "
+	    ", pg_size_pretty(safe_wal_size), confirmed_flush_lsn, two_phase, "
+	    "to_jsonb(s)->>'failover' "
 	    "FROM pg_replication_slots s WHERE slot_name = ");
 	repl_quote_literal(&c->sql, c->slot);
 	return check_row(c, "", err);
+}
+
+static bool
+is_invalid(const struct check *c)
+{
+	return check_is(c, STATUS, "lost") ||
+	    (c->col[REASON] != NULL && !check_is(c, REASON, "false"));
 }
 
 /* Is it the kind that walstream reads? */
@@ -65,17 +75,20 @@ is_fit(struct check *c)
 		    "%s is a temporary slot of the session with PID "
 		    "%s",
 		    slot, check_text(c, PID));
+	else if (check_true(c, TWO_PHASE))
+		check_fail(c,
+		    "%s was made with two_phase, and sends what walstream "
+		    "does not read",
+		    slot);
+	else if (c->col[CONFIRMED] == NULL && !is_invalid(c))
+		check_fail(c,
+		    "%s has no position: it is still being made, and waits "
+		    "for open transactions",
+		    slot);
 	else
 		return true;
 	check_todo(c, "Choose another name");
 	return false;
-}
-
-static bool
-is_invalid(const struct check *c)
-{
-	return check_is(c, STATUS, "lost") ||
-	    (c->col[REASON] != NULL && !check_is(c, REASON, "false"));
 }
 
 static void
@@ -119,10 +132,25 @@ describe(struct check *c)
 		    "for it",
 		    c->slot, what, check_text(c, PID));
 	} else {
-		check_ok(c, "%s %s%s%s", c->slot, what,
+		check_ok(c, "%s, a permanent slot%s, %s%s%s", c->slot,
+		    check_is(c, FAILOVER, "true") ? " with failover" : "", what,
 		    c->col[LEFT] == NULL ? "" : "; room for ",
 		    check_text(c, LEFT));
 	}
+}
+
+/* None is there yet. A standby makes one with the primary's help. */
+static void
+missing(struct check *c)
+{
+	check_ok(c,
+	    "%s does not exist: start makes it, a permanent one with "
+	    "--temporary false",
+	    c->slot);
+	if (c->standby)
+		report_text(c->report,
+		    ", once the primary has run SELECT "
+		    "pg_log_standby_snapshot()");
 }
 
 int
@@ -137,13 +165,13 @@ check_slot(struct check *c, struct err *err)
 	if ((got = ask_slot(c, err)) == -1)
 		return -1;
 	if (got == 0)
-		check_ok(c, "%s does not exist: start makes it", c->slot);
+		missing(c);
 	else if (!is_fit(c))
 		return 0;
 	else if (is_invalid(c))
 		invalid(c);
 	else if (check_true(c, SYNCED)) {
-		check_warn(c,
+		check_fail(c,
 		    "%s is kept in step with the primary's, and "
 		    "cannot be read here",
 		    c->slot);
@@ -155,7 +183,9 @@ check_slot(struct check *c, struct err *err)
 	return 0;
 }
 
-/* Whoever forgets a slot fills the disk that this one's WAL is on, too. */
+/* Whoever forgets a slot fills the disk that this one's WAL is on, too. Less
+ * than a segment costs nothing, and the slots that a standby keeps in step are
+ * read by nobody. */
 int
 check_other_slots(struct check *c, struct err *err)
 {
@@ -164,8 +194,10 @@ check_other_slots(struct check *c, struct err *err)
 
 	buf_put_str(&c->sql,
 	    "SELECT quote_ident(slot_name), pg_size_pretty(" HELD "), "
-	    "slot_type FROM pg_replication_slots WHERE NOT active AND " HELD
+	    "slot_type FROM pg_replication_slots s WHERE NOT active AND " HELD
 	    " > pg_size_bytes(current_setting('wal_segment_size')) "
+	    "AND wal_status <> 'lost' AND NOT (pg_is_in_recovery() AND "
+	    "coalesce((to_jsonb(s)->>'synced')::bool, false)) "
 	    "AND slot_name <> ");
 	repl_quote_literal(&c->sql, c->slot == NULL ? "" : c->slot);
 	if (check_ask(c, " ORDER BY " HELD " DESC LIMIT 10", err) == -1)

@@ -20,6 +20,7 @@ cmd_conninfo(struct conninfo *ci, const struct options *o, struct err *err)
 	outside_init();
 	rc = conninfo_parse(ci, o->value[OPT_CONNECTION], &outside, err);
 	outside_hide(o->value[OPT_CONNECTION]);
+	outside_hide(getenv("CONNECTION"));
 	outside_hide(getenv("PGPASSWORD"));
 	unsetenv("PGPASSWORD");
 	return rc;

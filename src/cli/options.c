@@ -158,10 +158,12 @@ command_name(const struct options *o)
 static int
 unknown(const struct options *o, const char *arg, struct err *err)
 {
+	/* Without its value, which may be a password. */
 	return err_set(err, ERR_USAGE,
-	    "unknown option %.100s (try walstream "
+	    "unknown option %.*s (try walstream "
 	    "%s%s--help)",
-	    arg, command_name(o), o->command ? " " : "");
+	    (int)strcspn(arg, "="), arg, command_name(o),
+	    o->command ? " " : "");
 }
 
 static int
@@ -224,6 +226,9 @@ take_word(struct options *o, const struct command *commands, const char *word,
 	const struct option *opt;
 	const struct command *c;
 
+	if (strstr(word, "password=") != NULL || strstr(word, "://") != NULL)
+		return err_set(err, ERR_USAGE,
+		    "a connection string goes behind --connection");
 	if (o->command != NULL) {
 		opt = find_position(o->command, ++*position);
 		if (opt == NULL)

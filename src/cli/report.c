@@ -1,6 +1,5 @@
 #include "cli/report.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,16 +54,31 @@ report_add(struct report *r, const char *check, enum result result)
 	buf_init(&line->todo, LINE_MAX_BYTES);
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 put(struct buf *b, const char *fmt, va_list ap)
 {
 	char *s = NULL;
 
-	if (vasprintf(&s, fmt, ap) == -1)
+	if (vasprintf(&s, fmt, ap) == -1) {
 		b->failed = true;
-	else
-		buf_put_str(b, s);
+		return;
+	}
+	buf_put_str(b, s);
 	free(s);
+}
+
+void
+report_vtext(struct report *r, const char *fmt, va_list ap)
+{
+	if (!r->short_of_memory)
+		put(&r->line[r->lines - 1].text, fmt, ap);
+}
+
+void
+report_vtodo(struct report *r, const char *fmt, va_list ap)
+{
+	if (!r->short_of_memory)
+		put(&r->line[r->lines - 1].todo, fmt, ap);
 }
 
 void
@@ -72,10 +86,8 @@ report_text(struct report *r, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (r->short_of_memory)
-		return;
 	va_start(ap, fmt);
-	put(&r->line[r->lines - 1].text, fmt, ap);
+	report_vtext(r, fmt, ap);
 	va_end(ap);
 }
 
@@ -84,10 +96,8 @@ report_todo(struct report *r, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (r->short_of_memory)
-		return;
 	va_start(ap, fmt);
-	put(&r->line[r->lines - 1].todo, fmt, ap);
+	report_vtodo(r, fmt, ap);
 	va_end(ap);
 }
 

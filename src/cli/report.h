@@ -1,6 +1,7 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -32,6 +33,10 @@ void report_free(struct report *r);
 /* Begins a line. check must outlive r. */
 void report_add(struct report *r, const char *check, enum result result);
 /* Append to the last line: what is, and what to do. */
+void report_vtext(struct report *r, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+void report_vtodo(struct report *r, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 void report_text(struct report *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void report_todo(struct report *r, const char *fmt, ...)

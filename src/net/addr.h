@@ -16,7 +16,7 @@ struct addr {
 	    text[128]; /* "127.0.0.1:5432", "[::1]:5432", "/run/x/.s.PGSQL.1" */
 };
 
-#define ADDR_MAX 16
+#define ADDR_MAX 64
 
 /* Fills a->text from a->sa. */
 void addr_describe(struct addr *a);

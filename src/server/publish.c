@@ -388,8 +388,8 @@ on_begin(struct publish *p, const struct pgo_msg *m, lsn_t lsn, struct err *err)
 		    "pgoutput: Begin inside a transaction");
 	if (m->begin.final_lsn < p->txn.end_lsn)
 		return err_set(err, ERR_PROTO,
-		    "pgoutput: a transaction that commits at " LSN_FMT
-		    " after one that ends at " LSN_FMT,
+		    "pgoutput: a commit LSN of " LSN_FMT
+		    " after a transaction that ends at " LSN_FMT,
 		    LSN_ARG(m->begin.final_lsn), LSN_ARG(p->txn.end_lsn));
 	p->open = true;
 	p->begun = false;

@@ -37,10 +37,10 @@ NONE_IF_EMPTY = {"user", "password", "passfile", "dbname", "client_encoding",
                  "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
                  "sslcrldir", "host", "hostaddr", "port", "options",
                  "requirepeer", "require_auth"}
-# Errors that say no more than that we do not have it, or do not guess.
+# What libpq takes and we do not: it may be a part of a password, cannot be
+# met, or is no plain yes or no.
 OURS = re.compile(
-    r'is not supported|more than one "@"|allows nothing that is supported'
-    r'|there is a space in it|can only be UTF8|cannot be above 3\.0|GSSAPI is not supported'
+    r'more than one "@"|allows nothing that is supported|can only be UTF8'
     r'|"(sslsni|sslcompression)".* must be 0, 1')
 # Errors of values, which PQconninfoParse does not look at.
 VALUES = re.compile(r'connection option "\w+"( \(\w+\))? '

@@ -1,13 +1,17 @@
 """walstream check: every line it can say, of servers that are so."""
 
+import ctypes
 import json
 import os
 import subprocess
+import threading
 
+import psycopg
 import pytest
 
-from pgserver import PgServer, find_bindir, free_port, unprivileged
+from pgserver import PgServer, free_port
 from proc import Server, fails, run
+from replica import Cluster, MovingDatabase
 from waiting import until
 
 QUIET = {"max_slot_wal_keep_size": "1GB"}
@@ -191,7 +195,18 @@ def test_no_replication_in_hba(own):
     with server.connect("postgres") as sql:
         sql.execute("CREATE ROLE outsider LOGIN REPLICATION")
     line = the_line(of(server, user="outsider"), "connection")
-    expect(line, "fail", 'host "postgres" "outsider" 127.0.0.1/32 scram-sha-256')
+    expect(line, "fail",
+           'host "postgres" "outsider" 127.0.0.1/32 scram-sha-256',
+           "pg_reload_conf()")
+
+
+def test_no_socket_in_hba(own):
+    server = own(hba="local postgres outsider reject\n")
+    with server.connect("postgres") as sql:
+        sql.execute("CREATE ROLE outsider LOGIN REPLICATION")
+    line = the_line(of(server, user="outsider", host=server.dir),
+                    "connection")
+    expect(line, "fail", '"local "postgres" "outsider" scram-sha-256"')
 
 
 def test_publication(db):
@@ -206,6 +221,25 @@ def test_publication(db):
            "root")
     expect(told[1], "fail", "missing does not exist", "CREATE PUBLICATION")
     expect(told[2], "warn", "nothing covers 0 tables", "ADD TABLE")
+    db.sql("CREATE PUBLICATION mute FOR ALL TABLES WITH (publish = '')")
+    expect(the_line(db.conninfo(), "publication", "mute"), "warn",
+           "mute covers 2 tables, which is all and publishes nothing",
+           "SET (publish = ")
+
+
+def test_publication_of_schema(db):
+    db.needs(15, "FOR TABLES IN SCHEMA")
+    db.sql("CREATE SCHEMA s")
+    db.sql("CREATE TABLE s.t (id int PRIMARY KEY)")
+    db.sql("CREATE UNLOGGED TABLE s.u (id int PRIMARY KEY)")
+    db.sql("CREATE UNLOGGED TABLE elsewhere (id int PRIMARY KEY)")
+    db.sql("CREATE PUBLICATION s FOR TABLES IN SCHEMA s")
+    expect(the_line(db.conninfo(), "publication", "s"), "ok",
+           "s covers 1 table, those of its schemas among them")
+    told = lines(db.conninfo(), "tables", "s")
+    expect(told[0], "ok", "s.t")
+    expect(told[1], "warn", "s.u (unlogged)")
+    assert "elsewhere" not in told[1]["text"]
 
 
 def test_tables(db):
@@ -213,10 +247,19 @@ def test_tables(db):
     for i in range(12):
         db.sql(f'CREATE TABLE "T{i:02}" (id int PRIMARY KEY)')
     db.sql("CREATE UNLOGGED TABLE fast (id int PRIMARY KEY)")
+    db.sql("CREATE FOREIGN DATA WRAPPER w")
+    db.sql("CREATE SERVER far FOREIGN DATA WRAPPER w")
+    db.sql("CREATE FOREIGN TABLE away (id int) SERVER far")
     db.sql("CREATE PUBLICATION every FOR ALL TABLES")
     told = lines(db.conninfo(), "tables", "every")
-    expect(told[0], "ok", 'public."T00", ', " more")
-    expect(told[1], "warn", "public.fast", "SET LOGGED")
+    expect(told[0], "ok", 'public."T00"', "and 4 more")
+    expect(told[1], "warn", "public.away (foreign), public.fast (unlogged)",
+           "SET LOGGED")
+    assert "more" not in told[1]["text"]
+    for i in range(12):
+        db.sql(f"CREATE UNLOGGED TABLE u{i} (id int)")
+    expect(lines(db.conninfo(), "tables", "every")[1], "warn", "and 4 more")
+    assert len(lines(db.conninfo(), "tables", "pub")) == 1
 
 
 def test_filters_and_columns(db):
@@ -231,6 +274,11 @@ def test_filters_and_columns(db):
            "ok", "public.w: only the columns id, a")
     expect(the_line(db.conninfo(), "column_lists", "--publication", "one",
                     "--publication", "two"), "fail", "public.w", "agree")
+    for i in range(12):  # as many lists as there are lines, and all well
+        db.sql(f"CREATE TABLE a{i} (id int PRIMARY KEY, a int)")
+        db.sql(f"ALTER PUBLICATION one ADD TABLE a{i} (id)")
+    assert lines(db.conninfo(), "column_lists", "--publication", "one",
+                 "--publication", "two")[0]["result"] == "fail"
 
 
 @pytest.mark.parametrize("made, result, words", [
@@ -250,14 +298,50 @@ def test_filters_and_columns(db):
      "CREATE TABLE w1 PARTITION OF w FOR VALUES IN (1);"
      "CREATE TABLE w2 PARTITION OF w FOR VALUES IN (2);"
      "ALTER TABLE w2 ADD PRIMARY KEY (id)", "fail", ["public.w1"]),
+    ("CREATE TABLE w (id int PRIMARY KEY DEFERRABLE)", "fail",
+     ["deferrable", "NOT DEFERRABLE", "public.w REPLICA IDENTITY FULL"]),
+    ("CREATE TABLE w (id int, k int) PARTITION BY LIST (k);"
+     "CREATE UNLOGGED TABLE w1 PARTITION OF w FOR VALUES IN (1);"
+     "CREATE TABLE w2 PARTITION OF w FOR VALUES IN (2);"
+     "ALTER TABLE w2 ADD PRIMARY KEY (id)", "ok", ["each of 1 has one"]),
 ])
 def test_replica_identity(db, made, result, words):
+    """What is said of a table, and that PostgreSQL means the same."""
     db.sql(made)
     db.sql("CREATE PUBLICATION w FOR TABLE w"
            " WITH (publish_via_partition_root)")
     expect(the_line(db.conninfo(), "replica_identity", "w"), result, *words)
+    if result == "fail":
+        with pytest.raises(psycopg.Error, match="replica identity"):
+            db.sql("DELETE FROM w")
+    else:
+        db.sql("DELETE FROM w")
     db.sql("ALTER PUBLICATION w SET (publish = 'insert')")
     assert lines(db.conninfo(), "replica_identity", "w") == []
+
+
+@pytest.mark.parametrize("covers, identity, result, words", [
+    ("(id, v)", "DEFAULT", "ok", []),
+    ("(v)", "DEFAULT", "fail", ["column list", "SET TABLE"]),
+    ("(id, v)", "FULL", "fail", ["column list", "DEFAULT"]),
+    ("WHERE (id > 1)", "DEFAULT", "ok", []),
+    ("WHERE (v > 1)", "DEFAULT", "fail", ["row filter", "IDENTITY FULL"]),
+    ("WHERE (v > 1)", "FULL", "ok", ["FULL"]),
+    ("WHERE (1 > 2)", "DEFAULT", "ok", []),
+])
+def test_publication_without_identity(db, covers, identity, result, words):
+    """A filter or list that leaves out what names the row."""
+    db.needs(15, "row filters and column lists")
+    db.sql("CREATE TABLE w (id int PRIMARY KEY, v int, x int)")
+    db.sql(f"ALTER TABLE w REPLICA IDENTITY {identity}")
+    db.sql("INSERT INTO w VALUES (1, 1)")
+    db.sql(f"CREATE PUBLICATION w FOR TABLE w {covers}")
+    expect(the_line(db.conninfo(), "replica_identity", "w"), result, *words)
+    if result == "fail":
+        with pytest.raises(psycopg.Error, match="cannot update table"):
+            db.sql("UPDATE w SET x = 1")
+    else:
+        db.sql("UPDATE w SET x = 1")
 
 
 def test_many_without_identity(db):
@@ -276,10 +360,24 @@ def test_generated(db):
     db.sql("CREATE PUBLICATION w FOR TABLE w")
     line = the_line(db.conninfo(), "generated_columns", "w")
     expect(line, "warn", "public.w", "twice")
-    if db.pg.connect("postgres").info.server_version >= 180000:
-        expect(line, "warn", "publish_generated_columns = stored")
-        db.sql("ALTER PUBLICATION w SET (publish_generated_columns = stored)")
-        assert lines(db.conninfo(), "generated_columns", "w") == []
+    version = db.one("SELECT current_setting('server_version_num')::int")
+    assert ("SET (publish" in line["do"]) == (version >= 180000)
+
+
+def test_generated_and_sent(db):
+    """By the publication, or its column list; virtual ones never."""
+    db.needs(18, "publish_generated_columns")
+    db.sql("CREATE TABLE w (id int PRIMARY KEY,"
+           " twice int GENERATED ALWAYS AS (id * 2) STORED)")
+    db.sql("CREATE PUBLICATION w FOR TABLE w"
+           " WITH (publish_generated_columns = stored)")
+    db.sql("CREATE PUBLICATION x FOR TABLE w (id, twice)")
+    for name in "wx":
+        assert lines(db.conninfo(), "generated_columns", name) == []
+    db.sql("ALTER TABLE w ADD never int GENERATED ALWAYS AS (id) VIRTUAL")
+    line = the_line(db.conninfo(), "generated_columns", "w")
+    expect(line, "warn", "not sent: never", "Compute")
+    assert "twice" not in line["text"]
 
 
 def test_slot(db):
@@ -289,8 +387,8 @@ def test_slot(db):
     expect(the_line(where, "slot", "pub", db.slot), "ok", "start makes it")
     db.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
            (db.slot,))
-    expect(the_line(where, "slot", "pub", db.slot), "ok", "holds back",
-           "reserved", "not confirmed")
+    expect(the_line(where, "slot", "pub", db.slot), "ok", "permanent",
+           "holds back", "reserved", "not confirmed")
     expect(the_line(where + " dbname=postgres", "slot", "--slot", db.slot),
            "fail", f"belongs to database {db.name}")
     other = db.slot[:50] + "_x"
@@ -308,6 +406,34 @@ def test_temporary_slot(db):
                     "%s, 'pgoutput', true)", (db.slot,))
         expect(the_line(db.conninfo(), "slot", "--slot", db.slot), "fail",
                "temporary slot of the session with PID")
+
+
+def test_two_phase_slot(db):
+    """Prepared transactions would come in a way that nobody asked for."""
+    db.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput', false,"
+           " true)", (db.slot,))
+    expect(the_line(db.conninfo(), "slot", "--slot", db.slot), "fail",
+           "two_phase", "another name")
+
+
+def test_slot_in_the_making(db):
+    """It waits for the end of a transaction."""
+    with db.connect() as writer:
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO t VALUES (1, '')")
+        maker = threading.Thread(target=db.sql, args=(
+            "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
+            (db.slot,)))
+        maker.start()
+        try:
+            until(lambda: the_line(db.conninfo(), "slot", "--slot", db.slot)
+                  ["result"] == "fail", 30, "the slot to be there")
+            expect(the_line(db.conninfo(), "slot", "--slot", db.slot), "fail",
+                   "no position")
+        finally:
+            writer.execute("COMMIT")
+            maker.join()
+    expect(the_line(db.conninfo(), "slot", "--slot", db.slot), "ok")
 
 
 def more_wal(sql, segments):
@@ -369,14 +495,23 @@ def test_failover(own, db):
         sql.execute("SELECT pg_create_logical_replication_slot("
                     "'kept', 'pgoutput', failover => true)")
         expect(the_line(where, "failover"), "ok", "--failover")
-        expect(the_line(where, "failover", "--slot", "lost"), "warn",
-               "--failover")
+        line = the_line(where, "failover", "--slot", "lost")
+        expect(line, "warn", "lost is not kept", "FAILOVER true")
+        command = line["do"].split("'")[3]
+        with psycopg.connect(where, replication="database") as walsender:
+            done = walsender.pgconn.exec_(command.encode())
+            assert not done.error_message, done.error_message
+        assert the_line(where, "failover", "--slot", "lost")["do"].startswith(
+            "ALTER SYSTEM SET synchronized_standby_slots")
         expect(the_line(where, "failover", "--slot", "kept"), "warn",
                "synchronized_standby_slots")
-        sql.execute("ALTER SYSTEM SET synchronized_standby_slots = standby")
+        sql.execute("ALTER SYSTEM SET synchronized_standby_slots ="
+                    " standby")
         sql.execute("SELECT pg_reload_conf()")
         until(lambda: the_line(where, "failover", "--slot", "kept")["result"]
-              == "ok", 20, "the new setting")
+              == "fail", 20, "the new setting")
+        expect(the_line(where, "failover", "--slot", "kept"), "fail",
+               "kept waits", "nobody reads standby", "Start the standby")
 
 
 def test_control_characters(db):
@@ -391,39 +526,147 @@ def test_control_characters(db):
 
 
 @pytest.fixture
-def standby(own):
-    """A primary and a standby of it, made by pg_basebackup."""
-    primary = own(hba="local replication all trust\n"
-                  "host replication all 127.0.0.1/32 trust\n")
-    port = free_port()
-    data = os.path.join(primary.dir, "standby")
-    with primary.connect("postgres") as sql:
-        sql.execute("SELECT pg_create_physical_replication_slot('standby')")
-    subprocess.run(
-        [os.path.join(find_bindir(), "pg_basebackup"), "-D", data, "-h",
-         primary.dir, "-p", str(primary.port), "-U", "postgres", "-R", "-S",
-         "standby", "-c", "fast"], check=True, cwd=primary.dir,
-        capture_output=True, **unprivileged())
-    with open(os.path.join(primary.dir, "standby.log"), "wb") as log:
-        child = subprocess.Popen(
-            [os.path.join(find_bindir(), "postgres"), "-D", data, "-p",
-             str(port), "-c", "primary_slot_name=standby"], stdout=log,
-            stderr=log, cwd=primary.dir, start_new_session=True,
-            **unprivileged())
-    where = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
-    try:
-        until(lambda: run("-c", where, "list").returncode == 0, 60,
-              "the standby to answer")
-        yield where
-    finally:
-        child.terminate()
-        child.wait(30)
+def cluster(db):
+    """A primary and its standby, of the version under test."""
+    version = db.one("SELECT current_setting('server_version_num')::int")
+    one = Cluster(version // 10000, **QUIET)
+    yield one
+    one.remove()
 
 
-def test_standby(standby, db):
+def test_standby(cluster):
     """Decoding there needs 16, and feedback to the primary."""
-    line = the_line(standby, "recovery")
-    if db.pg.connect("postgres").info.server_version < 160000:
-        expect(line, "fail", "before PostgreSQL 16", "primary")
-    else:
-        expect(line, "warn", "hot_standby_feedback")
+    where = of(cluster.standby)
+    if cluster.standby.major < 16:
+        expect(the_line(where, "recovery"), "fail", "before PostgreSQL 16",
+               "primary")
+        return
+    expect(the_line(where, "recovery"), "ok", "a standby")
+    expect(the_line(where, "wal_level"), "ok", "the primary has to have it")
+    expect(the_line(where, "slot", "--slot", "new"), "ok",
+           "pg_log_standby_snapshot")
+    assert run("-c", where, "check").returncode == 0
+    cluster.standby.set("hot_standby_feedback", "off")
+    until(lambda: the_line(where, "recovery")["result"] == "warn", 30,
+          "the new setting")
+    expect(the_line(where, "recovery"), "warn", "hot_standby_feedback = on")
+
+
+def test_slot_kept_in_step(cluster, db):
+    """On the primary it is as it should be; on the standby nobody can read
+    it, and it holds nothing back that anybody could do something about."""
+    db.needs(17, "failover slots")
+    app = MovingDatabase(cluster.primary, "app")
+    cluster.make_slot(app)
+    here, there = (of(node, app.name)
+                   for node in (cluster.primary, cluster.standby))
+    cluster.primary.set("synchronized_standby_slots",
+                        f"to_{cluster.standby.port}")
+    until(lambda: the_line(here, "failover", "--slot", app.slot)["result"]
+          == "ok", 30, "the new setting")
+    expect(the_line(here, "slot", "--slot", app.slot), "ok", "with failover")
+    expect(the_line(there, "slot", "--slot", app.slot), "fail",
+           "in step", "Connect to the primary")
+    more_wal(app.connect(), 3)
+    cluster.standby.wait_caught_up(cluster.primary)
+    expect(the_line(there, "other_slots"), "ok")
+
+
+def test_standby_that_keeps_slots(cluster, db):
+    """What it needs for that, as far as the role may see it."""
+    db.needs(17, "failover slots")
+    standby = cluster.standby
+    with cluster.primary.connect("postgres") as sql:
+        sql.execute("CREATE ROLE plain LOGIN REPLICATION")
+    standby.wait_caught_up(cluster.primary)
+    plain, where = of(standby, user="plain"), of(standby)
+    expect(the_line(where, "failover"), "ok", "kept in step")
+    expect(the_line(plain, "failover"), "warn", "may not see",
+           "has a dbname")
+    standby.set("hot_standby_feedback", "off")
+    standby.set("primary_conninfo",
+                f"host=127.0.0.1 port={cluster.primary.port} user=postgres")
+    until(lambda: "dbname" in the_line(where, "failover").get("do", ""), 30,
+          "the new settings")
+    expect(the_line(where, "failover"), "warn",
+           "hot_standby_feedback = on, a dbname in primary_conninfo")
+    expect(the_line(plain, "failover"), "warn", "hot_standby_feedback = on")
+    standby.set("sync_replication_slots", "off")
+    until(lambda: the_line(where, "failover")["result"] == "ok", 30,
+          "the new setting")
+
+
+def test_tls(tls):
+    """The version of TLS is told."""
+    expect(the_line(tls.conninfo(sslmode="require"), "connection"), "ok",
+           "TLSv1.")
+    expect(the_line(tls.conninfo(sslmode="disable"), "connection"), "ok",
+           "no TLS")
+
+
+def apart(work):
+    """Calls it in a thread with a network namespace of its own, where we are
+    10.9.0.2 to 10.9.0.1."""
+    failed = []
+
+    def body():
+        try:
+            assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+            for words in ("link set lo up", "addr add 10.9.0.1/32 dev lo",
+                          "addr add 10.9.0.2/32 dev lo",
+                          "route replace local 10.9.0.1 dev lo src 10.9.0.2"):
+                subprocess.run(["ip", *words.split()], check=True)
+            work()
+        except BaseException as problem:  # pylint: disable=broad-except
+            failed.append(problem)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_remote():
+    """What crosses a network should be encrypted."""
+    def work():
+        server = PgServer(hba="host all all 10.9.0.2/32 trust\n",
+                          listen_addresses="*")
+        try:
+            where = of(server, host="10.9.0.1")
+            expect(the_line(where, "connection"), "warn", "10.9.0.1",
+                   "no TLS", "trusted network")
+            assert run("-c", where, "check").returncode == 0
+        finally:
+            server.remove()
+    apart(work)
+
+
+def test_output_plugin_libraries(own, db):
+    """A setting of minor releases since August 2026, which not every role may
+    see; without it there is no line."""
+    if not db.one("SELECT count(*) FROM pg_settings"
+                  " WHERE name = 'output_plugin_libraries'"):
+        assert lines(db.conninfo(), "output_plugin_libraries") == []
+        return
+    server = own(output_plugin_libraries="test_decoding")
+    where = of(server)
+    expect(the_line(where, "output_plugin_libraries"), "fail",
+           "test_decoding", "Add pgoutput")
+    with server.connect("postgres") as sql:
+        with pytest.raises(psycopg.Error):
+            sql.execute("SELECT pg_create_logical_replication_slot("
+                        "'s', 'pgoutput')")
+        sql.execute("CREATE ROLE plain LOGIN REPLICATION")
+        expect(the_line(of(server, user="plain"), "output_plugin_libraries"),
+               "warn", "may not see", "pg_read_all_settings")
+        sql.execute("GRANT pg_read_all_settings TO plain")
+        sql.execute("ALTER SYSTEM SET output_plugin_libraries ="
+                    " test_decoding, pgoutput")
+        sql.execute("SELECT pg_reload_conf()")
+        until(lambda: the_line(of(server, user="plain"),
+                               "output_plugin_libraries")["result"] == "ok",
+              30, "the new setting")
+        sql.execute("SELECT pg_create_logical_replication_slot("
+                    "'s', 'pgoutput')")

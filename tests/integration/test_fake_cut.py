@@ -8,7 +8,7 @@ import pytest
 
 import fakepg
 import proc
-from fakecheck import SECRET, check_line, lost, owed, refused, start_args
+from fakecheck import SECRET, check_line, lost, refused, start_args
 from fakelink import Link, cut, replay, turns
 from fakescram import Scram
 from fakewal import Backend, sent, transaction, parts_of
@@ -141,7 +141,6 @@ def test_stream_cut(fake, start, attach):
     assert stream.ids() == list(range(1, count + 1))
 
 
-@owed("the type of a message is shown as it is, be it a character or not")
 def test_mangled(fake, link, db):
     """P28: one byte of a session is another. Whatever the command makes of
     it, it ends, and well."""

@@ -9,11 +9,11 @@ import pytest
 
 import fakepg
 import fakewal as wal
-from fakecheck import (check_memory, lost, nothing_confirmed, owed, refused,
+from fakecheck import (check_memory, lost, nothing_confirmed, refused,
                        start_args, table)
 from fakewal import BASE, OID, Backend, sent, transaction
 from proc import run
-from test_fake_login import ERRORS, UGLY, UNESCAPED
+from test_fake_login import ERRORS, UGLY
 from waiting import SCALE, until
 
 pytest_plugins = ["fakefixtures"]
@@ -202,17 +202,13 @@ STREAMED = {
 }
 
 
-FALLS = "commit LSNs that fall in one COPY are taken for known ones"
 ASIDE = "answers of a query are passed over in a COPY"
 LATE = {
-    "P29_begin_falls": FALLS,
-    "P29_begin_inside_the_last": FALLS,
     "P29_row": ASIDE,
     "P29_row_description": ASIDE,
     "P29_complete": ASIDE,
     "P29_ready": "ReadyForQuery in a COPY ends it without a word or a pause",
     "P29_type_nul": "the line about a message type of NUL is cut there",
-    **{f"P30_{name}": why for name, why in UNESCAPED.items()},
 }
 
 
@@ -318,7 +314,7 @@ def test_back_off(fake, start, attach):
     pauses = [int(line.split(" ")[-2]) for line in lines[:6]]
     for n, pause in enumerate(pauses):
         assert 80 * 2**n <= pause <= 120 * 2**n, pauses
-    assert len(backend.started) <= 7
+    assert len(backend.started) <= len(walstream.logged("pg.lost")) + 1
 
 
 # What one byte claims and no memory is to be had for
@@ -386,10 +382,9 @@ def test_flood(fake, start, attach, name):
     assert len(walstream.lines) < 10 and not walstream.logged("pg.lost")
 
 
-@owed("every notice is a line of the log")
 def test_flood_of_notices(fake, start, attach):
     """P31: nor do they fill the disk that the log is on."""
-    count = 100000
+    count = 1000000
 
     def stream(c):
         c.send(transaction(1))

@@ -164,7 +164,6 @@ test_keepalive(void **state)
 		.count = 3,
 		.user_timeout_ms = 4321 };
 	struct conn_keepalive none = { .on = 1 };
-	struct err err;
 	struct addr a, bound;
 	struct conn c;
 	int fd, idle;

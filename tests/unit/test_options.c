@@ -189,7 +189,7 @@ static const struct {
 	{ "list|-h", "-h" },
 	{ "start|P|S|--slo|x", "--slo" }, /* no abbreviations */
 	{ "start|P|S|--slots|x", "--slots" },
-	{ "start|P|S|--=x", "--=x" },
+	{ "start|P|S|--=x", "option --" },
 	{ "list|--slot|S", "--slot" }, /* of another command */
 	{ "start|P|S|--count|1", "--count" },
 	{ "-p|1|start|P|S", "-p" }, /* of no command yet */
@@ -244,6 +244,23 @@ test_bad(void **state)
 		if (strstr(err.text, bad[i].part) == NULL)
 			fail_msg("%s: \"%s\" does not name %s", bad[i].line,
 			    err.text, bad[i].part);
+	}
+}
+
+/* A password in the wrong place is not echoed. */
+static void
+test_secret(void **state)
+{
+	static const char *const lines[] = { "host=h password=SECRET|list",
+		"list|host=h password=SECRET", "postgres://u:SECRET@h/d|list",
+		"start|postgresql://u:SECRET@h|S", "list|--conection=SECRET",
+		"--pasword=SECRET" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		assert_int_equal(parse(lines[i]), -1);
+		assert_int_equal(err.kind, ERR_USAGE);
+		assert_null(strstr(err.text, "SECRET"));
 	}
 }
 
@@ -581,6 +598,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_good),
 		TEST(test_bad),
+		TEST(test_secret),
 		TEST(test_long_arguments),
 		TEST(test_environment),
 		TEST(test_repeated),

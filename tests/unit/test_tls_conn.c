@@ -263,7 +263,7 @@ test_cut_off(void **state)
 	assert_got(bytes, 500);
 	assert_ends(CONN_EOF, ERR_IO, CUT_OFF);
 	buf_put(&conn.out, bytes, 10); /* there is nobody */
-	assert_int_equal(conn_flush(&conn, &err), CONN_EOF);
+	assert_int_equal(conn_flush(&conn, &err), CONN_ERROR);
 	assert_string_equal(err.text, CUT_OFF);
 }
 
