@@ -48,16 +48,17 @@ parse_line(char *line, uint32_t *tli, lsn_t *left_lsn)
 }
 
 int
-timeline_left(const char *text, size_t n, uint32_t tli, lsn_t *left_lsn,
+timeline_read(struct timeline *t, const char *text, size_t n, uint32_t tli,
     struct err *err)
 {
 	const char *end = text + n, *eol, *next;
 	uint32_t number, before = 0;
 	char line[LINE_MAX_USED];
-	int got, found = 0;
 	size_t len;
 	lsn_t lsn;
+	int got;
 
+	*t = (struct timeline){ 0, 0 };
 	for (; text < end; text = next) {
 		eol = memchr(text, '\n', (size_t)(end - text));
 		next = eol == NULL ? end : eol + 1;
@@ -73,10 +74,10 @@ timeline_left(const char *text, size_t n, uint32_t tli, lsn_t *left_lsn,
 			    "timeline %u",
 			    before);
 		before = number;
-		if (number == tli) {
-			*left_lsn = lsn;
-			found = 1;
-		}
+		if (number < tli)
+			t->began_lsn = lsn;
+		else if (number == tli)
+			t->left_lsn = lsn;
 	}
-	return found;
+	return 0;
 }

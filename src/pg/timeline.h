@@ -17,12 +17,19 @@
  * Empty lines and those that begin with # do not count.
  */
 
+struct timeline {
+	lsn_t began_lsn; /* where the ancestor before it was left; 0: none */
+	lsn_t left_lsn;  /* where it was left itself, so that WAL below is
+			    common to both; 0: it is no ancestor */
+};
+
 /*
- * Where was the timeline tli left? WAL below that is common to both. text is n
- * bytes, without a NUL. Returns 1 and *left_lsn, 0 when tli is no ancestor, or
- * -1 with ERR_PROTO when this is no history.
+ * What a history says of timeline tli, be it an ancestor or the one whose
+ * history this is. Timelines of one number that began in different places are
+ * not the same. text is n bytes, without a NUL. Returns 0, or -1 with ERR_PROTO
+ * when this is no history.
  */
-int timeline_left(const char *text, size_t n, uint32_t tli, lsn_t *left_lsn,
+int timeline_read(struct timeline *t, const char *text, size_t n, uint32_t tli,
     struct err *err);
 
 #endif

@@ -466,6 +466,16 @@ check_notice(struct walreceiver *wr, struct err *err)
 	return -1;
 }
 
+/* Without its file a history is not known, which matters only where the server
+ * has left our timeline. */
+static bool
+is_no_history(const struct walreceiver *wr, const struct err *err)
+{
+	return wr->state == WR_HISTORY && err->kind == ERR_SERVER &&
+	    in_class(err, "58") &&
+	    (wr->timeline == 0 || wr->timeline == wr->server_timeline);
+}
+
 /* Everything that is here and that there is room for. */
 static int
 messages(struct walreceiver *wr, int64_t now, struct err *err)
@@ -482,6 +492,8 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 		got = pgconn_next(&wr->pg, &msg, err);
 		if (check_notice(wr, err) == -1)
 			return -1;
+		if (got == -1 && is_no_history(wr, err))
+			continue;
 		if (got <= 0)
 			return got;
 		if (query_message(wr, &msg, now, err) == -1)

@@ -8,6 +8,7 @@
 #include "base/lsn.h"
 #include "feed/quorum.h"
 #include "pg/conninfo.h"
+#include "pg/timeline.h"
 #include "server/pgconn.h"
 #include "server/publish.h"
 
@@ -17,7 +18,7 @@
  * confirmed, and comes back after every loss of the connection.
  *
  *	OFFLINE -> CONNECTING -> IDENTIFY -> SETTINGS -> PUBLICATION -> SLOT
- *	    ^	   (another timeline) HISTORY		 |
+ *	    ^	  (timeline 2 or later) HISTORY		 |
  *	    |			      (first start, or temporary) CREATE |
  *	    |						     \------> READY
  *	    |		    	 LOCATE -> RECHECK -> TYPES <------+
@@ -102,10 +103,12 @@ struct walreceiver {
 	char promotable[40]; /* `started` of the standby that the last COPY was
 				of, and which may have been promoted under it;
 				"" when it was of a primary */
-	/* What IDENTIFY_SYSTEM says, and where the server left our timeline
-	 * when it is on another one. */
+	lsn_t began_lsn; /* where it left the one before; 0: not known */
+	/* What IDENTIFY_SYSTEM says, and the server's history, if it has one,
+	 * of that and of ours. */
 	uint32_t server_timeline;
-	lsn_t left_lsn;
+	lsn_t server_began_lsn;
+	struct timeline ours;
 	bool refused; /* this server will not do; another may, or it later */
 	/* Whoever takes these resets them. The server has gone on on another
 	 * timeline: positions above this are of WAL that it never had. */

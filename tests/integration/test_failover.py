@@ -430,33 +430,60 @@ def test_hosts(cluster, db, server, subscribe):
     assert stream.ids() == numbers(1, 9) and stream.open()
 
 
-def test_another_branch(cluster, db, start, subscribe):
+@pytest.mark.parametrize("number", [2, 3])
+def test_another_branch(cluster, db, start, subscribe, number):
     """Two standbys are promoted: who has streamed from one has lost what is on
-    the other."""
+    the other, whose timeline may even have the same number."""
     other = cluster.add(Node(18, of=cluster.primary,
                              recovery_target_timeline="current"))
     db.move(cluster.primary)
     cluster.make_slot(db)
     walstream = start()
     stream = subscribe(walstream)
+    other.wait_caught_up(cluster.primary)
+    other.detach()
     db.fill(1, 3)
     stream.transactions(1)
-    stream.ack_last()
-    for one in (cluster.standby, other):
-        one.wait_caught_up(cluster.primary)
+    db.wait_confirmed(stream.ack_last())
+    cluster.standby.wait_caught_up(cluster.primary)
     cluster.fail_over(db)
     db.fill(4, 6)
     stream.transactions(2, PATIENCE)
-    with open(os.path.join(other.data, "pg_wal", "00000002.history"), "w",
-              encoding="ascii") as history:  # so that it takes the next
-        history.write("1\t0/1\tnone\n")
+    if number == 3:  # it takes one above those that it knows of
+        with open(os.path.join(other.data, "pg_wal", "00000002.history"), "w",
+                  encoding="ascii") as history:
+            history.write("1\t0/1\tnone\n")
     other.promote()
+    assert other.timeline() == number
+    end = db.pg.lsn()
+    while other.lsn() <= end + 1000:
+        other.sql("INSERT INTO t SELECT i, 'x' FROM generate_series(101, 999)"
+                  " i ON CONFLICT (id) DO UPDATE SET v = 'y'", dbname=db.name)
     cluster.address.lead(other)
     assert stream.ended(PATIENCE) == grpc.StatusCode.DATA_LOSS
-    assert "timeline 3" in stream.details and "branch" in stream.details
+    assert f"timeline {number}" in stream.details
+    assert "branch" in stream.details and stream.ids() == numbers(1, 6)
     late = subscribe(walstream, wait=False)
     assert late.ended(PATIENCE) == grpc.StatusCode.DATA_LOSS
     assert not healthy(walstream)
+
+
+def test_history_is_missing(cluster, db, start, subscribe):
+    """A history that nobody needs may be missing."""
+    cluster.make_slot(db)
+    cluster.fail_over(db, "fast")
+    os.unlink(os.path.join(cluster.primary.data, "pg_wal",
+                           "00000002.history"))
+    walstream = start()
+    stream = subscribe(walstream)
+    db.fill(1, 3)
+    stream.transactions(1)
+    pid = db.terminate_walsender()
+    db.wait_walsender(other_than=pid)
+    db.fill(4, 6)
+    stream.transactions(2)
+    assert stream.started.timeline == 2
+    assert len(walstream.logged("pg.lost")) == 1
 
 
 # Decoding from a standby

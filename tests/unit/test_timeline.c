@@ -17,10 +17,10 @@ static struct err err;
 
 /* Timeline tli in a history that ends at a guard page. */
 static int
-left(const char *text, size_t n, uint32_t tli, lsn_t *lsn)
+read_history(struct timeline *t, const char *text, size_t n, uint32_t tli)
 {
 	uint8_t *copy = guard_copy(text, n);
-	int rc = timeline_left((const char *)copy, n, tli, lsn, &err);
+	int rc = timeline_read(t, (const char *)copy, n, tli, &err);
 
 	guard_free(copy, n);
 	return rc;
@@ -37,24 +37,24 @@ test_ancestors(void **state)
 {
 	static const struct {
 		uint32_t tli;
-		int found;
-		lsn_t lsn;
+		lsn_t began, left;
 	} row[] = {
-		{ 1, 1, 0x3000148 },
-		{ 2, 1, 0x5000000 },
-		{ 3, 0, 0 },
-		{ 4, 1, 0x1A0000028 },
-		{ 5, 0, 0 },
-		{ 7, 0, 0 },
+		{ 1, 0, 0x3000148 },
+		{ 2, 0x3000148, 0x5000000 },
+		{ 3, 0x5000000, 0 },
+		{ 4, 0x5000000, 0x1A0000028 },
+		{ 5, 0x1A0000028, 0 },
+		{ 7, 0x1A0000028, 0 },
 	};
-	lsn_t lsn;
+	struct timeline t;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(row); i++) {
-		lsn = 0;
-		assert_int_equal(left(three, strlen(three), row[i].tli, &lsn),
-		    row[i].found);
-		assert_int_equal(lsn, row[i].lsn);
+		assert_int_equal(read_history(&t, three, strlen(three),
+				     row[i].tli),
+		    0);
+		assert_int_equal(t.began_lsn, row[i].began);
+		assert_int_equal(t.left_lsn, row[i].left);
 	}
 }
 
@@ -64,17 +64,17 @@ test_edges(void **state)
 	static const struct {
 		const char *text;
 		int rc;
-		lsn_t lsn;
+		lsn_t left;
 	} row[] = {
 		{ "", 0, 0 },
 		{ "\n\n", 0, 0 },
 		{ "# 1\t0/1", 0, 0 },
-		{ "1\t0/1", 1, 1 },
-		{ "1\t0/1\r\n", 1, 1 },
-		{ "1\t0/1\t", 1, 1 },
-		{ "1\tFFFFFFFF/FFFFFFFF\tx\n", 1, UINT64_MAX },
-		{ "1\t0/00000010\tx\n", 1, 16 },
-		{ "1\t\t0/10\tx\n", 1, 16 },
+		{ "1\t0/1", 0, 1 },
+		{ "1\t0/1\r\n", 0, 1 },
+		{ "1\t0/1\t", 0, 1 },
+		{ "1\tFFFFFFFF/FFFFFFFF\tx\n", 0, UINT64_MAX },
+		{ "1\t0/00000010\tx\n", 0, 16 },
+		{ "1\t\t0/10\tx\n", 0, 16 },
 		{ "4294967295\t0/10\tx\n", 0, 0 },
 		{ "1", -1, 0 },
 		{ "1\n", -1, 0 },
@@ -92,19 +92,18 @@ test_edges(void **state)
 		{ "1\t0/1\n1\t0/2\n", -1, 0 },
 		{ "2\t0/1\n1\t0/2\n", -1, 0 },
 	};
-	lsn_t lsn;
+	struct timeline t;
 	int rc;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(row); i++) {
-		lsn = 0;
 		memset(&err, 0, sizeof(err));
-		rc = left(row[i].text, strlen(row[i].text), 1, &lsn);
+		rc = read_history(&t, row[i].text, strlen(row[i].text), 1);
 		if (rc != row[i].rc)
 			fail_msg("row %zu: %d", i, rc);
 		assert_int_equal(err.kind, rc == -1 ? ERR_PROTO : ERR_NONE);
-		if (rc == 1)
-			assert_int_equal(lsn, row[i].lsn);
+		if (rc == 0)
+			assert_int_equal(t.left_lsn, row[i].left);
 	}
 }
 
@@ -113,21 +112,21 @@ static void
 test_long(void **state)
 {
 	char text[4096];
-	lsn_t lsn;
+	struct timeline t;
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "1\t0/10\t", 7);
-	assert_int_equal(left(text, sizeof(text), 1, &lsn), 1);
-	assert_int_equal(lsn, 16);
+	assert_int_equal(read_history(&t, text, sizeof(text), 1), 0);
+	assert_int_equal(t.left_lsn, 16);
 	text[2000] = '\n';
 	memcpy(text + 2001, "2\t0/20\t", 7);
-	assert_int_equal(left(text, sizeof(text), 2, &lsn), 1);
-	assert_int_equal(lsn, 32);
+	assert_int_equal(read_history(&t, text, sizeof(text), 2), 0);
+	assert_int_equal(t.left_lsn, 32);
 	memset(text, '1', sizeof(text));
-	assert_int_equal(left(text, sizeof(text), 1, &lsn), -1);
+	assert_int_equal(read_history(&t, text, sizeof(text), 1), -1);
 	for (size_t n = 0; n <= strlen(three); n++)
-		left(three, n, 2, &lsn);
+		read_history(&t, three, n, 2);
 }
 
 /* Bytes that mean nothing are refused or passed over, and never read past. */
@@ -136,8 +135,8 @@ test_noise(void **state)
 {
 	static const char set[] = "0123456789ABF/\t \n#\0x";
 	uint64_t seed = 1;
+	struct timeline t;
 	char text[80];
-	lsn_t lsn;
 	size_t n;
 
 	(void)state;
@@ -145,7 +144,7 @@ test_noise(void **state)
 		n = rnd_below(&seed, sizeof(text));
 		for (size_t k = 0; k < n; k++)
 			text[k] = set[rnd_below(&seed, sizeof(set) - 1)];
-		left(text, n, 1, &lsn);
+		read_history(&t, text, n, 1);
 	}
 }
 
