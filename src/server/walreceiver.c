@@ -9,17 +9,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pg/replication.h"
+#include "server/walfault.h"
 #include "server/walquery.h"
+#include "server/walstatus.h"
 
 #define BACKOFF_MIN MS(100)
 #define BACKOFF_MAX SECONDS(10)
-/* A server that waits for its last byte to be confirmed asks again after every
- * answer; this keeps the two from spinning. */
-#define STATUS_REPEAT MS(50)
 /* A slot that is in use is asked for this often. */
 #define BUSY_MAX SECONDS(1)
-/* A server that asks again so soon after an answer is shutting down. */
-#define NAG_GAP SECONDS(1)
 #define STOP_TIMEOUT SECONDS(5)
 #define QUERY_TIMEOUT SECONDS(60)
 #define CLOSE_TIMEOUT SECONDS(1)
@@ -28,7 +25,6 @@
 #define ADVANCE_INTERVAL SECONDS(240)
 #define WATCH_INTERVAL SECONDS(5)
 #define WATCH_BUSY SECONDS(1)
-#define SILENCES_MAX 6 /* about an hour */
 /* Making a slot takes longer than that: say why. */
 #define CREATE_SLOW SECONDS(5)
 #define READ_SIZE ((size_t)128 * 1024)
@@ -129,23 +125,6 @@ asks(const struct walreceiver *wr)
 	    wr->state != WR_ADVANCE;
 }
 
-static int64_t
-min(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* When a server that stays silent is to be asked for a sign of life, or has not
- * given one. It may also be busy with a transaction that it sends nothing of,
- * and would begin anew every time: it gets twice as long then. */
-static int64_t
-silence_at(const struct walreceiver *wr)
-{
-	int64_t us = wr->config->server_timeout_us << wr->silences;
-
-	return us == 0 ? INT64_MAX : wr->heard_at + (wr->pinged ? us : us / 2);
-}
-
 int64_t
 walreceiver_deadline(struct walreceiver *wr, int64_t now)
 {
@@ -159,10 +138,11 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_STREAMING:
 		if (!wr->wanted || wr->rewind || wr->closing)
 			return now;
-		if (may_read(wr))
-			return wr->pending ? now
-					   : min(wr->status_at, silence_at(wr));
-		return wr->status_at;
+		if (wr->pending && may_read(wr))
+			return now;
+		return walstatus_silence_at(wr) < wr->status_at
+		    ? walstatus_silence_at(wr)
+		    : wr->status_at;
 	case WR_STOPPING:
 		return wr->stop_at;
 	case WR_CREATE:
@@ -183,51 +163,6 @@ jitter(int64_t us)
 	return us - us / 5 + us * 2 / 5 * r / UINT16_MAX;
 }
 
-/* Errors that go away by themselves: the server is starting or stopping, has
- * no free connection, is a standby, or the slot is in use. */
-static bool
-is_passing(const struct walreceiver *wr, const struct err *err)
-{
-	static const char *const states[] = { "57P01", "57P02", "57P03",
-		"53300", "55006" };
-
-	if (wr->refused)
-		return true;
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		if (strcmp(err->sqlstate, states[i]) == 0)
-			return true;
-	return false;
-}
-
-static bool
-in_class(const struct err *err, const char *two)
-{
-	return strncmp(err->sqlstate, two, 2) == 0;
-}
-
-/* What the server's refusal to stream means: of the slot, or later of the
- * publication or of a row. */
-static void
-classify(const struct walreceiver *wr, struct err *err)
-{
-	if (err->kind != ERR_SERVER)
-		return;
-	/* 0A, 42: of publications; 22, 54: a row that it cannot send. */
-	if (wr->state == WR_STREAMING &&
-	    (in_class(err, "0A") || in_class(err, "42")))
-		err->kind = ERR_CONFIG;
-	if (wr->state == WR_STREAMING &&
-	    (in_class(err, "22") || in_class(err, "54")))
-		err->kind = ERR_DATA;
-	/* On a standby it may be the slot's present state only: the next look
-	 * at it tells. */
-	if (wr->state != WR_START || wr->pg.standby)
-		return;
-	if (strcmp(err->sqlstate, "42704") == 0 ||
-	    strcmp(err->sqlstate, "55000") == 0)
-		err->kind = ERR_LOST;
-}
-
 /* Was the last COPY worth beginning? If not, the next one waits for longer. */
 static bool
 made_progress(const struct walreceiver *wr, int64_t now)
@@ -237,14 +172,6 @@ made_progress(const struct walreceiver *wr, int64_t now)
 		now - wr->state_at >= BACKOFF_MAX);
 }
 
-/* Does this end streams? Waiting does not cure it. */
-static bool
-is_lasting(const struct err *err)
-{
-	return err->kind == ERR_LOST || err->kind == ERR_CONFIG ||
-	    err->kind == ERR_DATA || err->kind == ERR_LIMIT;
-}
-
 /* The connection is of no more use. Returns -1 when there is no point in
  * trying again. */
 static int
@@ -252,8 +179,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 {
 	int64_t wait;
 
-	classify(wr, err);
-	if (made_progress(wr, now) && !is_lasting(err))
+	walfault_classify(wr, err);
+	if (made_progress(wr, now) && !walfault_lasts(err))
 		wr->backoff_us = BACKOFF_MIN;
 	if (wr->publish->events > wr->events)
 		wr->silences = 0;
@@ -269,7 +196,7 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 		set_state(wr, WR_CLOSED);
 		return 0;
 	}
-	if (!wr->was_ready && !is_passing(wr, err))
+	if (!wr->was_ready && !walfault_passes(wr, err))
 		return -1;
 	log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
 	    "%s: %s; trying again in %d ms", state_names[wr->state], err->text,
@@ -279,7 +206,7 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 		    "the temporary slot \"%s\" went "
 		    "away with its connection: changes may be missing (%s)",
 		    wr->config->slot, err->text);
-	else if (is_lasting(err))
+	else if (walfault_lasts(err))
 		wr->broken = *err;
 	if (wr->broken.kind != ERR_NONE) {
 		wr->rewind = true; /* what is in the ring is past */
@@ -295,17 +222,6 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 }
 
 static void
-send_status(struct walreceiver *wr, int64_t now, bool ask)
-{
-	wr->reported = wr->quorum->confirmed;
-	wr->received = lsn_max(wr->received, wr->reported);
-	repl_put_status(&wr->pg.conn.out, wr->received, wr->reported,
-	    clock_wall_us() - CLOCK_PG_EPOCH_US, ask);
-	wr->status_sent_at = now;
-	wr->status_at = now + wr->status_interval_us;
-}
-
-static void
 begin_streaming(struct walreceiver *wr, int64_t now)
 {
 	lsn_t lsn = wr->quorum->confirmed;
@@ -316,9 +232,6 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->rewind = false;
 	wr->events = wr->publish->events;
 	wr->received = lsn;
-	wr->nagged_at = 0;
-	wr->heard_at = now;
-	wr->pinged = false;
 	wr->last.kind = ERR_NONE;
 	wr->busy = false;
 	snprintf(wr->promotable, sizeof(wr->promotable), "%s",
@@ -327,50 +240,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
-	send_status(wr, now, false);
-}
-
-/*
- * A server that is shutting down asks for an answer after every answer, until
- * its last byte is confirmed. It must not wait for ever for a client that does
- * not acknowledge. (While it catches up it may ask often, too, but about what
- * is confirmed already, or about one position after the other.)
- */
-static int
-check_nagging(struct walreceiver *wr, lsn_t wal_end, int64_t now,
-    struct err *err)
-{
-	if (now - wr->status_sent_at >= NAG_GAP) {
-		wr->nagged_at = 0;
-	} else if (wal_end <= wr->reported) {
-		return 0;
-	} else if (wr->nagged_at == 0 || wr->nagged_lsn != wal_end) {
-		wr->nagged_at = now;
-		wr->nagged_lsn = wal_end;
-	} else if (now - wr->nagged_at >= wr->config->shutdown_grace_us) {
-		return err_set(err, ERR_IO,
-		    "the server is shutting down and waits for what is not "
-		    "acknowledged (" LSN_FMT " of " LSN_FMT "): let go",
-		    LSN_ARG(wr->reported), LSN_ARG(wal_end));
-	}
-	return 0;
-}
-
-static int
-keepalive(struct walreceiver *wr, const struct repl_msg *m, int64_t now,
-    struct err *err)
-{
-	publish_keepalive(wr->publish, m->wal_end);
-	if (!m->reply)
-		return 0;
-	if (wr->answer_at <= now) { /* none is on its way */
-		wr->answer_at += STATUS_REPEAT;
-		if (wr->answer_at < now)
-			wr->answer_at = now;
-		if (wr->answer_at < wr->status_at)
-			wr->status_at = wr->answer_at;
-	}
-	return check_nagging(wr, m->wal_end, now, err);
+	walstatus_begin(wr, now);
 }
 
 static int
@@ -386,7 +256,7 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 		return -1;
 	wr->received = lsn_max(wr->received, m.wal_end);
 	if (m.type == REPL_KEEPALIVE)
-		return keepalive(wr, &m, now, err);
+		return walstatus_keepalive(wr, &m, now, err);
 	if (m.type != REPL_XLOG_DATA)
 		return 0;
 	wr->nagged_at = 0;
@@ -405,15 +275,25 @@ disconnect(struct walreceiver *wr, int64_t now)
 	set_state(wr, wr->closing ? WR_CLOSED : WR_OFFLINE);
 }
 
+/* Of a query, and so out of its place in a COPY. */
+static bool
+is_answer(char type)
+{
+	return type == PQ_DATA_ROW || type == PQ_ROW_DESCRIPTION ||
+	    type == PQ_COMMAND_COMPLETE || type == PQ_READY;
+}
+
 static int
 query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
     struct err *err)
 {
 	const struct walquery *q = &walquery[wr->state];
+	bool copying = wr->state == WR_STREAMING;
+	wire_type_name name;
 	struct wire_row row;
 	int next;
 
-	switch (msg->type) {
+	switch (copying && is_answer(msg->type) ? '\0' : msg->type) {
 	case PQ_DATA_ROW:
 		if (wire_row(msg, &row, err) == -1)
 			return -1;
@@ -425,11 +305,11 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 		}
 		break;
 	case PQ_COPY_DATA:
-		if (wr->state == WR_STREAMING || wr->state == WR_STOPPING)
+		if (copying || wr->state == WR_STOPPING)
 			return copy_data(wr, msg, now, err);
 		break;
 	case PQ_COPY_DONE:
-		if (wr->state == WR_STREAMING)
+		if (copying)
 			return err_set(err, ERR_IO,
 			    "the server ended the COPY");
 		return 0;
@@ -445,8 +325,8 @@ query_message(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 			set_state(wr, (enum walreceiver_state)next);
 		return 0;
 	}
-	return err_set(err, ERR_PROTO, "message type '%c' while %s", msg->type,
-	    state_names[wr->state]);
+	return err_set(err, ERR_PROTO, "message type %s while %s",
+	    wire_type(name, msg->type), state_names[wr->state]);
 }
 
 /*
@@ -466,16 +346,6 @@ check_notice(struct walreceiver *wr, struct err *err)
 	return -1;
 }
 
-/* Without its file a history is not known, which matters only where the server
- * has left our timeline. */
-static bool
-is_no_history(const struct walreceiver *wr, const struct err *err)
-{
-	return wr->state == WR_HISTORY && err->kind == ERR_SERVER &&
-	    in_class(err, "58") &&
-	    (wr->timeline == 0 || wr->timeline == wr->server_timeline);
-}
-
 /* Everything that is here and that there is room for. */
 static int
 messages(struct walreceiver *wr, int64_t now, struct err *err)
@@ -492,7 +362,7 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 		got = pgconn_next(&wr->pg, &msg, err);
 		if (check_notice(wr, err) == -1)
 			return -1;
-		if (got == -1 && is_no_history(wr, err))
+		if (got == -1 && walfault_is_none(wr, err))
 			continue;
 		if (got <= 0)
 			return got;
@@ -505,7 +375,7 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 static void
 stop_streaming(struct walreceiver *wr, int64_t now)
 {
-	send_status(wr, now, false);
+	walstatus_send(wr, now, false);
 	wire_put_copy_done(&wr->pg.conn.out);
 	publish_stop(wr->publish);
 	wr->pending = wr->again = false;
@@ -519,28 +389,6 @@ idle_interval(const struct walreceiver *wr)
 	if (wr->config->temporary)
 		return ADVANCE_INTERVAL;
 	return wr->busy ? WATCH_BUSY : WATCH_INTERVAL;
-}
-
-/*
- * A connection that was cut without a word looks like a quiet server. Half-way
- * to the limit it is asked for an answer. While nobody reads, nothing is heard.
- */
-static int
-check_silence(struct walreceiver *wr, int64_t now, struct err *err)
-{
-	if (!may_read(wr)) {
-		wr->heard_at = now;
-		wr->pinged = false;
-	} else if (now >= silence_at(wr) && wr->pinged) {
-		wr->silences += wr->silences < SILENCES_MAX;
-		return err_set(err, ERR_IO,
-		    "the server has been silent for %d s",
-		    (int)((now - wr->heard_at) / SECONDS(1)));
-	} else if (now >= silence_at(wr)) {
-		wr->pinged = true;
-		send_status(wr, now, true);
-	}
-	return 0;
 }
 
 /* Says once, and whenever it is another one, which server this is. */
@@ -604,8 +452,7 @@ hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
 	if (!conn_readable(&wr->pg.conn, revents) || !may_read(wr))
 		return 0;
-	wr->heard_at = now;
-	wr->pinged = false;
+	walstatus_heard(wr, now);
 	return pgconn_fill(&wr->pg, READ_SIZE, err);
 }
 
@@ -626,6 +473,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	}
 	if (wr->state == WR_OFFLINE || wr->state == WR_CLOSED)
 		return 0;
+	if (!may_read(wr))
+		walstatus_heard(wr, now);
 	if (hear(wr, revents, now, err) == -1)
 		return -1;
 	if (messages(wr, now, err) == -1)
@@ -635,7 +484,8 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	else if (wr->state == WR_STREAMING &&
 	    (!wr->wanted || wr->rewind || wr->closing))
 		stop_streaming(wr, now);
-	else if (wr->state == WR_STREAMING && check_silence(wr, now, err) == -1)
+	else if (wr->state == WR_STREAMING &&
+	    walstatus_silence(wr, now, err) == -1)
 		return -1;
 	else if (wr->state == WR_CREATE)
 		check_slow(wr, now);
@@ -709,7 +559,7 @@ walreceiver_report(struct walreceiver *wr, int64_t now)
 	/* Not behind one that the server has not taken yet. */
 	if (buf_unread(&wr->pg.conn.out) == 0 &&
 	    (wr->quorum->confirmed > wr->reported || now >= wr->status_at))
-		send_status(wr, now, false);
+		walstatus_send(wr, now, false);
 	/* A failure shows at the next step. */
 	pgconn_flush(&wr->pg, &ignored);
 }

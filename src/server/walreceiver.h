@@ -79,14 +79,14 @@ struct walreceiver {
 	enum walreceiver_state state;
 	struct pgconn pg;
 
-	bool wanted;    /* somebody is attached */
-	bool rewind;    /* the next START begins a segment of its own */
-	bool finishing; /* read no further than the open transaction's end */
-	bool closing;   /* no more START; close once stopped */
+	bool wanted;      /* somebody is attached */
+	bool rewind;      /* the next START begins a segment of its own */
+	bool finishing;   /* read no further than the open transaction's end */
+	bool closing;     /* no more START; close once stopped */
 	char server[256]; /* which one it was connected to last; "" */
-	bool was_ready; /* the first connect succeeded */
-	bool pending;   /* messages are here that there was no room for */
-	bool again;     /* the message that came last has to be given again */
+	bool was_ready;   /* the first connect succeeded */
+	bool pending;     /* messages are here that there was no room for */
+	bool again;       /* the message that came last has to be given again */
 
 	int64_t state_at;   /* when the state was entered */
 	int64_t retry_at;   /* OFFLINE: when to try again */
@@ -103,7 +103,7 @@ struct walreceiver {
 	char promotable[40]; /* `started` of the standby that the last COPY was
 				of, and which may have been promoted under it;
 				"" when it was of a primary */
-	lsn_t began_lsn; /* where it left the one before; 0: not known */
+	lsn_t began_lsn;     /* where it left the one before; 0: not known */
 	/* What IDENTIFY_SYSTEM says, and the server's history, if it has one,
 	 * of that and of ours. */
 	uint32_t server_timeline;
@@ -119,10 +119,10 @@ struct walreceiver {
 	int64_t status_interval_us; /* between unasked status updates */
 	int64_t status_at;          /* the next one is due */
 	int64_t status_sent_at;
-	int64_t heard_at; /* the server said something then, or nobody was
+	int64_t heard_at;  /* the server said something then, or nobody was
 			     listening */
-	bool pinged;      /* it was asked to say something since */
-	int silences;     /* COPYs that ended so without an event */
+	bool pinged;       /* it was asked to say something since */
+	int silences;      /* COPYs that ended so without an event */
 	int64_t answer_at; /* the last keepalive that asked was, or is to be,
 			      answered then */
 	lsn_t received;    /* reported as written */

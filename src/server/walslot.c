@@ -17,37 +17,40 @@ walslot_ask(const struct walreceiver *wr, struct buf *sql)
 	buf_put_str(sql,
 	    "SELECT slot_type, plugin, database, "
 	    "database = pg_catalog.current_database(), temporary, active_pid, "
-	    "confirmed_flush_lsn, wal_status, ");
+	    "confirmed_flush_lsn, wal_status, two_phase, ");
 	buf_put_str(sql, wr->version < 170000 ? "false" : "synced");
 	buf_put_str(sql,
 	    " FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
 	repl_quote_literal(sql, wr->config->slot);
 }
 
-/* Is the slot that was found the kind that was asked for? */
+/* Columns of the answer. */
+enum {
+	TYPE,
+	PLUGIN,
+	DATABASE,
+	HERE,
+	TEMPORARY,
+	PID,
+	CONFIRMED,
+	STATUS,
+	TWO_PHASE,
+	SYNCED
+};
+
+/* Is it the kind that can be read here? */
 static int
-check(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+check_kind(const struct walreceiver *wr, const struct wire_row *row,
+    struct err *err)
 {
 	const char *slot = wr->config->slot;
-	char type[16], plugin[64], database[64], here[2], temporary[2];
-	char pid[16], wal_status[16], synced[2];
+	char type[16], plugin[64], database[64], here[2], two_phase[2];
 
-	wire_row_text(row, 0, type, sizeof(type));
-	wire_row_text(row, 1, plugin, sizeof(plugin));
-	wire_row_text(row, 2, database, sizeof(database));
-	wire_row_text(row, 3, here, sizeof(here));
-	wire_row_text(row, 4, temporary, sizeof(temporary));
-	wire_row_text(row, 5, pid, sizeof(pid));
-	wire_row_text(row, 7, wal_status, sizeof(wal_status));
-	wire_row_text(row, 8, synced, sizeof(synced));
-	/* A slot that is in the making there is temporary, too. */
-	if (wr->pg.standby && *synced == 't') {
-		wr->refused = true;
-		return err_set(err, ERR_IO,
-		    "slot \"%s\" is the standby's copy of the primary's, to be "
-		    "used once this server is promoted",
-		    slot);
-	}
+	wire_row_text(row, TYPE, type, sizeof(type));
+	wire_row_text(row, PLUGIN, plugin, sizeof(plugin));
+	wire_row_text(row, DATABASE, database, sizeof(database));
+	wire_row_text(row, HERE, here, sizeof(here));
+	wire_row_text(row, TWO_PHASE, two_phase, sizeof(two_phase));
 	if (strcmp(type, "logical") != 0)
 		return err_set(err, ERR_CONFIG,
 		    "slot \"%s\" is a %s slot; "
@@ -63,6 +66,36 @@ check(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 		    "slot \"%s\" belongs to "
 		    "database \"%s\": choose another name",
 		    slot, database);
+	if (*two_phase == 't')
+		return err_set(err, ERR_CONFIG,
+		    "slot \"%s\" was made with two_phase, and sends prepared "
+		    "transactions before they are committed: choose another "
+		    "name",
+		    slot);
+	return 0;
+}
+
+/* Is it ours to use, and in a state to be used? */
+static int
+check(struct walreceiver *wr, const struct wire_row *row, struct err *err)
+{
+	const char *slot = wr->config->slot;
+	char temporary[2], pid[16], status[16], synced[2];
+
+	wire_row_text(row, TEMPORARY, temporary, sizeof(temporary));
+	wire_row_text(row, PID, pid, sizeof(pid));
+	wire_row_text(row, STATUS, status, sizeof(status));
+	wire_row_text(row, SYNCED, synced, sizeof(synced));
+	/* A slot that is in the making there is temporary, too. */
+	if (wr->pg.standby && *synced == 't') {
+		wr->refused = true;
+		return err_set(err, ERR_IO,
+		    "slot \"%s\" is the standby's copy of the primary's, to be "
+		    "used once this server is promoted",
+		    slot);
+	}
+	if (check_kind(wr, row, err) == -1)
+		return -1;
 	if (*temporary == 't')
 		return err_set(err, wr->was_ready ? ERR_IO : ERR_CONFIG,
 		    "slot \"%s\" is a temporary slot of the session with PID "
@@ -73,7 +106,7 @@ check(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 		    "slot \"%s\" is a permanent "
 		    "slot; use --temporary false, or another name",
 		    slot);
-	if (strcmp(wal_status, "lost") == 0)
+	if (strcmp(status, "lost") == 0)
 		return err_set(err, ERR_LOST,
 		    "slot \"%s\" is invalid: the "
 		    "server has removed WAL it needed. Drop it (walstream "
@@ -89,7 +122,7 @@ walslot_row(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 
 	if (check(wr, row, err) == -1)
 		return -1;
-	wire_row_text(row, 6, lsn, sizeof(lsn));
+	wire_row_text(row, CONFIRMED, lsn, sizeof(lsn));
 	if (lsn_parse(lsn, &wr->slot_confirmed) == -1)
 		return err_set(err, ERR_CONFIG,
 		    "slot \"%s\" is still being "
@@ -267,7 +300,7 @@ walslot_row_watch(struct walreceiver *wr, const struct wire_row *row,
 
 	if (check(wr, row, err) == -1)
 		return -1;
-	wire_row_text(row, 5, pid, sizeof(pid));
+	wire_row_text(row, PID, pid, sizeof(pid));
 	wr->found = true;
 	wr->busy = *pid != '\0';
 	if (wr->busy && !was)

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from fakecheck import owed
 from pgserver import PgServer
 from proc import Server, fails
 from waiting import until
@@ -55,7 +54,6 @@ def test_prepared_in_disorder(db, stream):
     assert stream.ids() == [3, 13, 1, 11, 5, 15, 2, 12, 20]
 
 
-@owed("a slot with two_phase is not noticed: pgoutput's 'b' is met for ever")
 def test_two_phase_slot(db, server, client):
     """P20: a slot that somebody made with two_phase sends transactions as
     they are prepared: it is refused by name, or read as any other."""

@@ -54,11 +54,11 @@ def test_backpressure(db, server, client):
     walstream = server("--buffer-size", "256KiB")
     stream = client(walstream, held=True)
     db.sql("INSERT INTO t SELECT i, repeat('x', 3000) FROM"
-           " generate_series(1, 3000) i")
+           " generate_series(1, 10000) i")
     db.wait_stalled()
     stream.release()
-    stream.expect(3000, timeout=60)
-    assert stream.ids() == list(range(1, 3001))
+    stream.expect(10000, timeout=60)
+    assert stream.ids() == list(range(1, 10001))
 
 
 @pytest.mark.files
