@@ -87,8 +87,8 @@ struct ring {
 void ring_init(struct ring *r, size_t size);
 void ring_free(struct ring *r);
 
-/* Copies an event in, and holds its note. There is always room for one more: ask ring_room before.
- * Returns 0, or -1 when out of memory (nothing changed). */
+/* Copies an event in, and holds its note. There is always room for one more:
+ * ask ring_room before. Returns 0, or -1 when out of memory (nothing changed). */
 int ring_append(struct ring *r, struct ring_pos pos, lsn_t pg_lsn,
     struct ring_tag tag, const void *data, size_t len);
 

@@ -22,9 +22,10 @@ size_t uri_scheme(const char *text);
 
 /*
  * Stores what text, a URI, holds; parts that are empty are not stored, but
- * parameters are. Spaces around a part are none of it, and in it are wrong. text is overwritten. Returns 0, or -1 with ERR_USAGE or what
- * store said. Errors quote nothing: a misplaced '@' or '/' makes a password
- * look like any other part.
+ * parameters are. Spaces around a part are none of it, and in it are wrong.
+ * text is overwritten. Returns 0, or -1 with ERR_USAGE or what store said.
+ * Errors quote nothing: a misplaced '@' or '/' makes a password look like any
+ * other part.
  */
 int uri_parse(char *text, uri_store *store, void *arg, struct err *err);
 

@@ -19,12 +19,12 @@
 
 enum pgconn_state {
 	PGCONN_CLOSED,
-	PGCONN_RESOLVING,  /* a host name is being looked up */
+	PGCONN_RESOLVING,   /* a host name is being looked up */
 	PGCONN_CONNECTING,  /* connect() is under way */
 	PGCONN_SSL_REQUEST, /* SSLRequest sent, one byte awaited */
 	PGCONN_HANDSHAKE,   /* of TLS */
 	PGCONN_LOGIN,       /* startup packet sent, authentication */
-	PGCONN_READY,      /* for queries */
+	PGCONN_READY,       /* for queries */
 };
 
 struct pgconn {
@@ -48,7 +48,8 @@ void pgconn_init(struct pgconn *pc);
 /*
  * Begins; replication asks for a walsender instead of a plain backend. beside
  * (NULL: none), when it is ready, is a connection to the server that is meant,
- * and no other will do. ci must outlive the connection. Returns 0, or -1 with err.
+ * and no other will do. ci must outlive the connection. Returns 0, or -1 with
+ * err.
  */
 int pgconn_open(struct pgconn *pc, struct conninfo *ci, bool replication,
     const struct pgconn *beside, int64_t now, struct err *err);
@@ -78,8 +79,9 @@ void pgconn_describe(const struct pgconn *pc, char *text, size_t cap);
  */
 int pgconn_fill(struct pgconn *pc, size_t n, struct err *err);
 /* The next message, borrowed until the next call on pc. Notices are logged and
- * the last one kept in pc->notice, ParameterStatus and notifications skipped. Returns 1, 0 when there is none
- * yet, or -1 with err: ERR_SERVER for an ErrorResponse. */
+ * the last one kept in pc->notice, ParameterStatus and notifications skipped.
+ * Returns 1, 0 when there is none yet, or -1 with err: ERR_SERVER for an
+ * ErrorResponse. */
 int pgconn_next(struct pgconn *pc, struct wire_msg *msg, struct err *err);
 /* The message that pgconn_next gave last comes once more. */
 void pgconn_again(struct pgconn *pc);

@@ -4,8 +4,8 @@
 #include "server/walreceiver.h"
 
 /*
- * What an error means for the walreceiver: by its kind, its SQLSTATE (PostgreSQL,
- * "PostgreSQL Error Codes") and the state it came in.
+ * What an error means for the walreceiver: by its kind, its SQLSTATE
+ * (PostgreSQL, "PostgreSQL Error Codes") and the state it came in.
  */
 
 /* Says of an ErrorResponse what kind of error it is, where it is no passing

@@ -10,8 +10,8 @@
 
 /*
  * Is the slot still there, is it the kind that was asked for, and does it stand
- * where it was left, on this server and its timeline? The walquery of the states
- * that look at it.
+ * where it was left, on this server and its timeline? The walquery of the
+ * states that look at it.
  */
 void walslot_ask(const struct walreceiver *wr, struct buf *sql);
 int walslot_row(struct walreceiver *wr, const struct wire_row *row,
