@@ -378,6 +378,33 @@ tls_read(struct tls *t, void *to, size_t n, size_t *got, struct err *err)
 	return outcome(t, 0, err);
 }
 
+/*
+ * The peer is gone, and cannot be written to. Was it for something that we
+ * did? Then it said so before: with TLS 1.3 a server judges our certificate
+ * when we have begun to write.
+ */
+static enum tls_result
+write_outcome(struct tls *t, struct err *err)
+{
+	enum tls_result result = outcome(t, 0, err);
+	struct err last;
+	uint8_t byte;
+	size_t got;
+
+	if (result != TLS_FAILED || t->error == 0 ||
+	    SSL_peek_ex(t->ssl, &byte, 1, &got) == 1)
+		return result;
+	if (SSL_get_error(t->ssl, 0) == SSL_ERROR_SSL) {
+		explain(t, &last);
+		if (last.kind == ERR_AUTH) {
+			*err = last;
+			finish(t, TLS_FAILED, err);
+		}
+	}
+	ERR_clear_error();
+	return TLS_FAILED;
+}
+
 enum tls_result
 tls_write(struct tls *t, const void *from, size_t n, size_t *put,
     struct err *err)
@@ -390,7 +417,7 @@ tls_write(struct tls *t, const void *from, size_t n, size_t *put,
 	t->error = 0;
 	if (SSL_write_ex(t->ssl, from, n, put) == 1)
 		return TLS_OK;
-	return outcome(t, 0, err);
+	return write_outcome(t, err);
 }
 
 size_t
