@@ -5,12 +5,14 @@ A module that uses them has pytest_plugins = ["tlspg"].
 
 import os
 import pathlib
+import subprocess
 
 import pytest
 
 import certs
 from agree import HOST, words
 from pgserver import PgServer
+from proc import REPOSITORY
 from roles import PASSWORD
 from waiting import until
 
@@ -44,7 +46,10 @@ class TlsServer(PgServer):
                 admin.execute(f"CREATE ROLE {role} LOGIN REPLICATION")
             quoted = PASSWORD.replace("'", "''")
             admin.execute(f"ALTER ROLE scram PASSWORD '{quoted}'")
-        self.serve(self.good, ssl="on", ssl_ca_file=self.ca.cert)
+        self.usual = {"ssl": "on", "ssl_ca_file": self.ca.cert,
+                      "ssl_min_protocol_version": "TLSv1.2",
+                      "ssl_max_protocol_version": ""}
+        self.serve(self.good, **self.usual)
 
     def give(self):
         """Lets the server, and walstream wherever it runs, read them."""
@@ -103,10 +108,24 @@ def serving(tls):
 
     changed = {}
     yield serve
-    usual = {"ssl_ca_file": tls.ca.cert}
-    tls.serve(tls.good, **{name: usual.get(name, STANDARD.get(name, ""))
-                           for name in changed})
+    tls.serve(tls.good, **{name: tls.usual[name] for name in changed})
 
 
-STANDARD = {"ssl_min_protocol_version": "TLSv1.2",
-            "ssl_max_protocol_version": "", "ssl": "on"}
+@pytest.fixture
+def newer(tls):
+    """A server that takes TLS without SSLRequest: since PostgreSQL 17."""
+    with tls.connect("postgres") as admin:
+        if admin.info.server_version >= 170000:
+            yield tls
+            return
+    found = subprocess.run([REPOSITORY / "tests/tools/pg-version", "17"],
+                           capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        pytest.skip(f"no PostgreSQL 17: {found.stderr.strip()}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WALSTREAM_PG_BINDIR", found.stdout.strip())
+        server = TlsServer()
+    try:
+        yield server
+    finally:
+        server.remove()
