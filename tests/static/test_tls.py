@@ -1,107 +1,157 @@
-"""The OpenSSL of the static build: TLS with nothing but a CA file.
+"""TLS in an empty root directory: nothing but the files that are named."""
 
-walstream does not speak TLS yet; tls.c does, with the libraries it will use.
-"""
-
-import subprocess
+import os
+import shutil
 
 import pytest
 
-from compiler import compiled
+import certs
+import place
+from agree import HOST
 from conftest import each_arch
-from proc import run
+from emptyroot import NOBODY
+from proc import fails, run
+from roles import PASSWORD
 
-KEYS = {
-    "rsa": ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
-    "rsa-pss": ["rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"],
-    "p256": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    "p384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
-    "ed25519": ["ed25519"],
-}
-HOST = "db.test"
+pytest_plugins = ["tlspg"]
+
 PASSPHRASE = "a passphrase"
 
 
-def openssl(where, *args):
-    subprocess.run(["openssl", *args], cwd=where, check=True,
-                   capture_output=True, stdin=subprocess.DEVNULL)
+@pytest.fixture(scope="session")
+def made(tls):
+    """A CA, a certificate of the server and one of ours, of each kind."""
+    sets = {}
+
+    def make(kind):
+        if kind not in sets:
+            ca = certs.Authority(tls.files, kind, kind)
+            sets[kind] = ca, ca.issue(HOST), ca.issue("cert")
+        return sets[kind]
+
+    return make
 
 
-@pytest.fixture(scope="session", params=KEYS)
-def pki(request, tmp_path_factory):
-    """A CA and the certificate of HOST, with keys of one kind."""
-    where = tmp_path_factory.mktemp(request.param)
-    for name in ("ca", "key", "stranger"):
-        openssl(where, "genpkey", "-algorithm", *KEYS[request.param],
-                "-out", f"{name}.key")
-        openssl(where, "req", "-x509", "-new", "-key", f"{name}.key",
-                "-subj", f"/CN={name}", "-out", f"{name}.pem", "-days", "2")
-    openssl(where, "req", "-new", "-key", "key.key", "-subj", f"/CN={HOST}",
-            "-addext", f"subjectAltName=DNS:{HOST}", "-out", "cert.csr")
-    openssl(where, "x509", "-req", "-in", "cert.csr", "-CA", "ca.pem",
-            "-CAkey", "ca.key", "-copy_extensions", "copy", "-days", "2",
-            "-out", "cert.pem")
-    return where
+@pytest.fixture(params=certs.KEYS)
+def kind(request, tls, made, serving):
+    """The server's certificate is of this kind."""
+    ca, pair, _ = made(request.param)
+    serving(pair, ssl_ca_file=ca.cert)
+    del tls
+    return request.param
+
+
+def put(root, source, path, mode=0o644):
+    """Copies a file into there, where it is nobody's."""
+    target = root.root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    target.chmod(mode)
+    os.chown(target, NOBODY, NOBODY)
+    return f"/{path}"
 
 
 @pytest.fixture
-def tls(root, pki, tmp_path):
-    """Both ends of a connection, in a root directory of their own."""
-    root.install(compiled(root.arch, "tls.c", tmp_path / "tls",
-                          "-lssl", "-lcrypto"))
-    for name in ("ca.pem", "cert.pem"):
-        root.put(name, (pki / name).read_text(encoding="ascii"))
-    root.put("key.pem", (pki / "key.key").read_text(encoding="ascii"))
-    return root
+def words(tls, root, made, kind):
+    """A connection string; the CA's certificate is in there."""
+    put(root, made(kind)[0].cert, "ca.pem")
+
+    def text(user="tls_only", **more):
+        return tls.words(user, **{"sslmode": "verify-full",
+                                  "sslrootcert": "/ca.pem", **more})
+
+    return text
 
 
-@pytest.mark.parametrize("version", ["1.2", "1.3"])
-def test_agreed(tls, version):
-    """Every kind of key that servers have, with both versions."""
-    del tls
-    done = run(version, HOST, "")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith(f"TLSv{version} ")
+def lists(connection):
+    done = run("-c", connection, "list")
+    assert done.returncode == 0, done.stderr
 
 
 @each_arch
-def test_arches(tls):
-    """On each architecture; nothing big is linked by it."""
-    done = run("1.3", HOST, "")
-    assert done.returncode == 0, done.stdout
-    assert (tls.root / "tls").stat().st_size < 3_600_000
+def test_kinds(root, words):
+    """Every kind of key that servers have, with both versions of TLS; the
+    password is bound to it where it can be."""
+    emulators = 0 if root.arch == place.NATIVE else 1
+    assert len(root.files()) == 2 + emulators
+    for version in ("TLSv1.2", "TLSv1.3"):
+        lists(words(ssl_min_protocol_version=version,
+                    ssl_max_protocol_version=version))
+    lists(words("scram", password=PASSWORD))
 
 
-@pytest.mark.parametrize("host, ca, word", [
-    ("other.test", "ca", "certificate verify failed"),
-    (HOST, "stranger", "certificate verify failed"),
-])
-def test_verified(tls, pki, host, ca, word):
+@pytest.mark.parametrize("kind", ["rsa"], indirect=True)
+def test_verified(tls, root, words):
     """Another host, and a certificate of another CA, are refused."""
-    tls.put("ca.pem", (pki / f"{ca}.pem").read_text(encoding="ascii"))
-    done = run("1.3", host, "")
-    assert done.returncode == 1 and word in done.stdout, done
+    fails("-c", words(host="other.test"), "list", code=1,
+          naming=["does not match host name"])
+    put(root, tls.stranger.cert, "ca.pem")
+    fails("-c", words(), "list", naming=["certificate verify failed"], code=1)
+    fails("-c", words(sslrootcert="/none.pem"), "list",
+          naming=['"/none.pem" does not exist'], code=1)
 
 
-def encrypted(tls, pki, *form):
-    """The server's key, under the passphrase, in the form of a tool."""
-    openssl(pki, *form, "-in", "key.key", "-out", "key.enc",
-            "-passout", f"pass:{PASSPHRASE}")
-    tls.put("key.pem", (pki / "key.enc").read_text(encoding="ascii"))
-    done = run("1.3", HOST, PASSPHRASE)
-    assert done.returncode == 0, done.stdout
-    assert run("1.3", HOST, "wrong").returncode == 1
+@pytest.mark.parametrize("kind", ["p256"], indirect=True)
+def test_revoked(root, words, made, kind):
+    """A revocation list, and a directory of them."""
+    ca, pair, _ = made(kind)
+    before = ca.crl()
+    assert run("-c", words(sslcrl=put(root, before, "a.crl")), "list"
+               ).returncode == 0
+    ca.revoke(pair)
+    after = certs.hashed(root.dir, "after", ca.crl())
+    (listed,) = after.iterdir()
+    put(root, listed, f"crl/{listed.name}")
+    fails("-c", words(sslcrldir="/crl"), "list",
+          naming=["certificate revoked"], code=1)
+
+
+@pytest.mark.parametrize("kind", ["p384"], indirect=True)
+def test_system(root, words, made, kind, monkeypatch):
+    """sslrootcert=system is /etc/ssl/cert.pem, or none."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    connection = words(sslrootcert="system")
+    fails("-c", connection, "list", naming=["certificate verify failed"],
+          code=1)
+    put(root, made(kind)[0].cert, "etc/ssl/cert.pem")
+    lists(connection)
+
+
+def ours(root, pair, key, **more):
+    """Our certificate and its key, as words."""
+    return {"sslcert": put(root, pair.cert, "client.pem"),
+            "sslkey": put(root, key, "client.key", 0o600), **more}
+
+
+def test_client_certificate(root, words, made, kind):
+    """Every kind of key that we may have."""
+    pair = made(kind)[2]
+    lists(words("cert", **ours(root, pair, pair.key)))
+    fails("-c", words("cert"), "list", naming=["28000"], code=1)
+
+
+def encrypted(root, words, pair, *form):
+    """Our key, under the passphrase, in the form of a tool."""
+    key = root.dir / "encrypted"
+    certs.openssl(*form, "-in", pair.key, "-out", key, "-passout",
+                  f"pass:{PASSPHRASE}")
+    lists(words("cert", **ours(root, pair, key, sslpassword=PASSPHRASE)))
+    fails("-c", words("cert", **ours(root, pair, key, sslpassword="wrong")),
+          "list", naming=["could not load private key file"], code=1)
+    fails("-c", words("cert", **ours(root, pair, key)), "list",
+          naming=["is encrypted"], code=1)
 
 
 @pytest.mark.parametrize("form", [
     ["-v2", "aes-256-cbc"], ["-v2", "des3"], ["-scrypt"]], ids=" ".join)
-def test_encrypted_key(tls, pki, form):
+def test_encrypted_key(root, words, made, kind, form):
     """PKCS#8, under a key from PBKDF2 or scrypt."""
-    encrypted(tls, pki, "pkcs8", "-topk8", *form)
+    encrypted(root, words, made(kind)[2], "pkcs8", "-topk8", *form)
 
 
-@pytest.mark.parametrize("pki", ["rsa", "p256"], indirect=True)
+@pytest.mark.parametrize("kind", ["rsa", "p256"], indirect=True)
 @pytest.mark.parametrize("cipher", ["-aes128", "-des3"])
-def test_traditional_key(tls, pki, cipher):
+def test_traditional_key(root, words, made, kind, cipher):
     """The older form, which other kinds of key do not have."""
-    encrypted(tls, pki, "pkey", "-traditional", cipher)
+    encrypted(root, words, made(kind)[2], "pkey", "-traditional", cipher)
