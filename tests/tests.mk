@@ -48,7 +48,7 @@ check-static: static
 	@tests/tools/deps check-static
 	@$(MAKE) --no-print-directory static ARCH=arm64
 	$(PYTHON) -m pytest -q tests/static $(PYTEST_ARGS)
-	WALSTREAM=tests/static/in-chroot $(INTEGRATION) -m "not files"
+	WALSTREAM=tests/static/in-chroot $(INTEGRATION)
 
 # The container image, without a container engine.
 check-image:

@@ -216,6 +216,12 @@ is_version(int reason)
 	return false;
 }
 
+static const char *
+version(const char *set, const char *usual)
+{
+	return set != NULL && *set != '\0' ? set : usual;
+}
+
 /* What OpenSSL's queue says of a failure of its own. */
 static void
 explain(const struct tls *t, struct err *err)
@@ -238,11 +244,8 @@ explain(const struct tls *t, struct err *err)
 		err_set(err, ERR_PROTO,
 		    "SSL error: %s; this may indicate that the server does "
 		    "not support any SSL protocol version between %s and %s",
-		    text,
-		    t->settings->min_version != NULL ? t->settings->min_version
-						     : "TLSv1.2",
-		    t->settings->max_version != NULL ? t->settings->max_version
-						     : "TLSv1.3");
+		    text, version(t->settings->min_version, "TLSv1.2"),
+		    version(t->settings->max_version, "TLSv1.3"));
 	else
 		err_set(err, ERR_PROTO, "SSL error: %s", text);
 }

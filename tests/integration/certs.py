@@ -1,134 +1,156 @@
-"""Certificates of every kind, made for the tests of TLS."""
+"""Certificate authorities and what they sign, made by the openssl command."""
 
 import datetime
-import ipaddress
 import os
+import pathlib
 import subprocess
-import types
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import NameOID
-
-DAY = datetime.timedelta(days=1)
+import typing
 
 KEYS = {
-    "rsa": lambda: rsa.generate_private_key(65537, 2048),
-    "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "p256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "p384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "ed25519": ["ED25519"],
+    "rsa": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    "rsa-pss": ["RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
 }
 
+CONFIG = """\
+[req]
+distinguished_name = none
+[none]
+[ca]
+default_ca = here
+[here]
+database = {dir}/index
+new_certs_dir = {dir}
+rand_serial = yes
+unique_subject = no
+default_md = {digest}
+default_days = 2
+default_crl_days = 2
+policy = policy
+copy_extensions = copy
+[policy]
+commonName = supplied
+[leaf]
+basicConstraints = CA:FALSE
+[authority]
+basicConstraints = critical, CA:TRUE
+"""
 
-def general_name(text):
-    try:
-        return x509.IPAddress(ipaddress.ip_address(text))
-    except ValueError:
-        return x509.DNSName(text)
+HOUR = datetime.timedelta(hours=1)
 
 
-class Issued:
-    """A certificate and its key, in files."""
-
-    def __init__(self, place, name, cert, key):
-        self.cert, self.private, self.name = cert, key, name
-        self.crt = place.write(f"{name}.crt", cert.public_bytes(
-            serialization.Encoding.PEM))
-        self.key = place.write(f"{name}.key", key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption()), 0o600)
+def openssl(*args):
+    done = subprocess.run(["openssl", *map(str, args)], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False)
+    assert done.returncode == 0, f"openssl {args}:\n{done.stderr}"
+    return done.stdout
 
 
-class Certificates:
-    """A directory of them; root and other are two CAs."""
+def instant(hours):
+    """So many hours from now, as `openssl ca` wants it."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (now + hours * HOUR).strftime("%Y%m%d%H%M%SZ")
 
-    def __init__(self, where, owner=None):
-        self.where = where
-        self.owner = owner
-        self.root = self.issue("root", ca=True)
-        self.other = self.issue("other", ca=True)
 
-    def write(self, name, data, mode=0o644):
-        path = self.where / name
-        path.write_bytes(data)
-        path.chmod(mode)
-        if self.owner is not None:
-            os.chown(path, *self.owner)
-        return str(path)
+class Pair(typing.NamedTuple):
+    """The files of a certificate (and its chain) and of its key."""
 
-    def issue(self, name, *names, by=None, key="ec", common=None, ca=False,
-              days=(-1, 2), sha1=False):
-        """Signed by itself without `by`; names are what it is for."""
-        private = KEYS[key]()
-        now = datetime.datetime.utcnow()
-        subject = x509.Name([x509.NameAttribute(
-            NameOID.COMMON_NAME, common or name)])
-        signer = by.private if by else private
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(by.cert.subject if by else subject)
-            .public_key(private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + days[0] * DAY)
-            .not_valid_after(now + days[1] * DAY)
-            .add_extension(x509.BasicConstraints(ca, None), True))
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName(
-                [general_name(one) for one in names]), False)
-        cert = builder.sign(signer, self._digest(signer, sha1))
-        return Issued(self, name, cert, private)
+    cert: pathlib.Path
+    key: pathlib.Path
 
-    @staticmethod
-    def _digest(signer, sha1):
-        if isinstance(signer, ed25519.Ed25519PrivateKey):
-            return None
-        return hashes.SHA1() if sha1 else hashes.SHA256()
 
-    def revoke(self, name, *revoked, by):
-        """A revocation list, for sslcrl."""
-        now = datetime.datetime.utcnow()
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(by.cert.subject)
-            .last_update(now - DAY).next_update(now + DAY))
-        for one in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(one.cert.serial_number)
-                .revocation_date(now - DAY).build())
-        crl = builder.sign(by.private, self._digest(by.private, False))
-        return self.write(f"{name}.crl", crl.public_bytes(
-            serialization.Encoding.PEM))
+class Authority:
+    """One in a directory of its own. All keys are of one kind."""
 
-    def issue_pss(self, name, host):
-        """Signed with RSA-PSS by a CA of its own, which this library cannot
-        do; the file of the CA, and the certificate."""
-        def openssl(*args):
-            subprocess.run(["openssl", *args], cwd=self.where, check=True,
-                           capture_output=True)
+    def __init__(self, where, name, key="p256", digest="sha256", issuer=None):
+        self.dir = pathlib.Path(where) / name
+        self.dir.mkdir()
+        self.kind, self.name = key, name
+        # Ed25519 brings its own.
+        self.digest = "default" if key == "ed25519" else digest
+        self._count = 0
+        self._config = self.dir / "config"
+        self._config.write_text(
+            CONFIG.format(dir=self.dir, digest=self.digest))
+        (self.dir / "index").touch()
+        (self.dir / "index.attr").touch()
+        if issuer is None:
+            self.own = self.self_signed(name, "authority")
+        else:
+            self.own = issuer.issue(name, extensions="authority", kind=key)
+        self.cert = self.own.cert
 
-        pss = ["-sigopt", "rsa_padding_mode:pss"]
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha384",
-                "-keyout", f"{name}-ca.key", "-out", f"{name}-ca.crt",
-                "-subj", f"/CN={name} CA", "-days", "2", *pss)
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout",
-                f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}",
-                "-addext", f"subjectAltName=DNS:{host}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA",
-                f"{name}-ca.crt", "-CAkey", f"{name}-ca.key", "-sha384",
-                "-days", "2", "-copy_extensions", "copy", "-out",
-                f"{name}.crt", *pss)
-        for part, mode in (("crt", 0o644), ("key", 0o600)):
-            path = self.where / f"{name}.{part}"
-            self.write(path.name, path.read_bytes(), mode)
-        return (str(self.where / f"{name}-ca.crt"),
-                types.SimpleNamespace(crt=str(self.where / f"{name}.crt"),
-                                      key=str(self.where / f"{name}.key"),
-                                      name=name))
+    def _file(self, suffix):
+        return self.dir / f"{self._count}.{suffix}"
 
-    def encrypt(self, issued, password, name):
-        return self.write(name, issued.private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(password.encode())), 0o600)
+    def make_key(self, kind=None):
+        self._count += 1
+        path = self._file("key")
+        openssl("genpkey", "-algorithm", *KEYS[kind or self.kind], "-out",
+                path)
+        path.chmod(0o600)
+        return path
+
+    def self_signed(self, name, extensions="leaf"):
+        key = self.make_key()
+        md = [] if self.digest == "default" else [f"-{self.digest}"]
+        openssl("req", "-x509", "-new", "-config", self._config, "-key", key,
+                "-subj", f"/CN={name}", "-days", "2", *md, "-extensions",
+                extensions, "-out", self._file("crt"))
+        return Pair(self._file("crt"), key)
+
+    def issue(self, name, alternatives=None, hours=(-1, 48),
+              extensions="leaf", kind=None):
+        """A certificate for the common name and the alternative names."""
+        key = self.make_key(kind)
+        more = [] if alternatives is None else [
+            "-addext", f"subjectAltName={alternatives}"]
+        request, cert = self._file("csr"), self._file("crt")
+        openssl("req", "-new", "-config", self._config, "-key", key, "-subj",
+                f"/CN={name}", *more, "-out", request)
+        openssl("ca", "-batch", "-notext", "-config", self._config, "-cert",
+                self.own.cert, "-keyfile", self.own.key, "-in", request,
+                "-out", cert, "-startdate", instant(hours[0]), "-enddate",
+                instant(hours[1]), "-extensions", extensions)
+        return Pair(cert, key)
+
+    def _ca(self, *args):
+        openssl("ca", "-config", self._config, "-cert", self.own.cert,
+                "-keyfile", self.own.key, *args)
+
+    def revoke(self, pair):
+        self._ca("-revoke", pair.cert)
+
+    def crl(self):
+        """The file of what is revoked now."""
+        self._count += 1
+        self._ca("-gencrl", "-out", self._file("crl"))
+        return self._file("crl")
+
+
+def chain(where, name, pair, *more):
+    """The certificate and others behind it in one file."""
+    path = pathlib.Path(where) / name
+    path.write_text("".join(cert.read_text()
+                            for cert in (pair.cert, *more)))
+    return Pair(path, pair.key)
+
+
+def hashed(where, name, crl):
+    """A directory in which OpenSSL finds a revocation list."""
+    directory = pathlib.Path(where) / name
+    directory.mkdir()
+    number = openssl("crl", "-in", crl, "-noout", "-hash").strip()
+    (directory / f"{number}.r0").write_bytes(crl.read_bytes())
+    return directory
+
+
+def give_to(where, uid, gid):
+    """Everything in there is theirs."""
+    for directory, _, names in os.walk(where):
+        os.chown(directory, uid, gid)
+        for name in names:
+            os.chown(os.path.join(directory, name), uid, gid)

@@ -2,12 +2,9 @@
 
 import importlib
 import itertools
-import os
-import pathlib
 import re
 import signal
 import sys
-import tempfile
 import types
 
 import grpc_tools
@@ -19,7 +16,6 @@ import roles
 from database import Database
 from pgserver import PgServer
 from proc import REPOSITORY, Server
-from tlsserver import TlsServer
 from waiting import until
 
 numbers = itertools.count(1)
@@ -57,16 +53,6 @@ def pg():
             roles.create(admin)
         yield server
     finally:
-        server.remove()
-
-
-@pytest.fixture(scope="session")
-def tls():
-    # where PostgreSQL's user can read, too
-    with tempfile.TemporaryDirectory(prefix="walstream-certs-") as where:
-        os.chmod(where, 0o755)
-        server = TlsServer(pathlib.Path(where))
-        yield server
         server.remove()
 
 

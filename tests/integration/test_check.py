@@ -14,6 +14,8 @@ from proc import Server, fails, run
 from replica import Cluster, MovingDatabase
 from waiting import until
 
+
+pytest_plugins = ["tlspg"]
 QUIET = {"max_slot_wal_keep_size": "1GB"}
 
 
@@ -598,9 +600,9 @@ def test_standby_that_keeps_slots(cluster, db):
 
 def test_tls(tls):
     """The version of TLS is told."""
-    expect(the_line(tls.conninfo(sslmode="require"), "connection"), "ok",
+    expect(the_line(tls.words("postgres", sslmode="require"), "connection"), "ok",
            "TLSv1.")
-    expect(the_line(tls.conninfo(sslmode="disable"), "connection"), "ok",
+    expect(the_line(tls.words("postgres", sslmode="disable"), "connection"), "ok",
            "no TLS")
 
 

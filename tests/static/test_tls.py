@@ -1,115 +1,157 @@
-"""TLS by the static program, with nothing but the files that are named."""
+"""TLS in an empty root directory: nothing but the files that are named."""
 
 import os
-import pathlib
 import shutil
-import tempfile
 
 import pytest
 
+import certs
 import place
-from certs import KEYS
+from agree import HOST
 from conftest import each_arch
-from proc import run
-from tlsserver import TlsServer
+from emptyroot import NOBODY
+from proc import fails, run
+from roles import PASSWORD
+
+pytest_plugins = ["tlspg"]
 
 PASSPHRASE = "a passphrase"
 
 
 @pytest.fixture(scope="session")
-def tls():
-    # where PostgreSQL's user can read, too
-    with tempfile.TemporaryDirectory(prefix="walstream-certs-") as where:
-        os.chmod(where, 0o755)
-        server = TlsServer(pathlib.Path(where))
-        yield server
-        server.remove()
+def made(tls):
+    """A CA, a certificate of the server and one of ours, of each kind."""
+    sets = {}
+
+    def make(kind):
+        if kind not in sets:
+            ca = certs.Authority(tls.files, kind, kind)
+            sets[kind] = ca, ca.issue(HOST), ca.issue("cert")
+        return sets[kind]
+
+    return make
+
+
+@pytest.fixture(params=certs.KEYS)
+def kind(request, tls, made, serving):
+    """The server's certificate is of this kind."""
+    ca, pair, _ = made(request.param)
+    serving(pair, ssl_ca_file=ca.cert)
+    del tls
+    return request.param
+
+
+def put(root, source, path, mode=0o644):
+    """Copies a file into there, where it is nobody's."""
+    target = root.root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    target.chmod(mode)
+    os.chown(target, NOBODY, NOBODY)
+    return f"/{path}"
 
 
 @pytest.fixture
-def files(root, tls):
-    """Puts a file into the root directory; only its user may read it."""
-    def put(name, source):
-        root.put(name, pathlib.Path(source).read_text(encoding="ascii"))
-        path = root.root / name
-        path.chmod(0o600)
-        shutil.chown(path, "nobody")
+def words(tls, root, made, kind):
+    """A connection string; the CA's certificate is in there."""
+    put(root, made(kind)[0].cert, "ca.pem")
 
-    put("ca.pem", tls.certs.root.crt)
-    return put
+    def text(user="tls_only", **more):
+        return tls.words(user, **{"sslmode": "verify-full",
+                                  "sslrootcert": "/ca.pem", **more})
+
+    return text
 
 
-def lists(tls, says=None, **more):
-    settings = {"sslmode": "verify-full", "sslrootcert": "/ca.pem", **more}
-    done = run("-c", tls.conninfo(**settings), "list")
-    if says is None:
-        assert done.returncode == 0, done.stderr
-    else:
-        assert done.returncode == 1 and says in done.stderr, done.stderr
+def lists(connection):
+    done = run("-c", connection, "list")
+    assert done.returncode == 0, done.stderr
 
 
 @each_arch
-@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
-def test_versions(tls, files, version):
-    """Both versions, with channel binding, on each architecture."""
-    del files
-    tls.serve(tls.good)
-    lists(tls, ssl_min_protocol_version=version,
-          ssl_max_protocol_version=version, channel_binding="require")
+def test_kinds(root, words):
+    """Every kind of key that servers have, with both versions of TLS; the
+    password is bound to it where it can be."""
+    emulators = 0 if root.arch == place.NATIVE else 1
+    assert len(root.files()) == 2 + emulators
+    for version in ("TLSv1.2", "TLSv1.3"):
+        lists(words(ssl_min_protocol_version=version,
+                    ssl_max_protocol_version=version))
+    lists(words("scram", password=PASSWORD))
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_kinds_of_key(tls, files, key):
-    """Certificates that servers have, and that clients have."""
-    tls.serve(tls.certs.issue(f"s-{key}", "db.test", by=tls.certs.root,
-                              key=key))
-    mine = tls.certs.issue(f"c-{key}", by=tls.certs.root, key=key,
-                           common="by_cert")
-    files("crt.pem", mine.crt)
-    files("key.pem", mine.key)
-    lists(tls, user="by_cert", password=None, sslcert="/crt.pem",
-          sslkey="/key.pem")
-
-
-def test_rsa_pss(tls, files):
-    ca, pss = tls.certs.issue_pss("pss", "db.test")
-    files("ca.pem", ca)
-    tls.serve(pss)
-    lists(tls, channel_binding="require")
-
-
-@pytest.mark.parametrize("host, ca, says", [
-    ("other.test", "root", "does not match host name"),
-    ("db.test", "other", "certificate verify failed"),
-])
-def test_verified(tls, files, host, ca, says):
+@pytest.mark.parametrize("kind", ["rsa"], indirect=True)
+def test_verified(tls, root, words):
     """Another host, and a certificate of another CA, are refused."""
-    tls.serve(tls.good)
-    files("ca.pem", getattr(tls.certs, ca).crt)
-    lists(tls, says, host=host)
+    fails("-c", words(host="other.test"), "list", code=1,
+          naming=["does not match host name"])
+    put(root, tls.stranger.cert, "ca.pem")
+    fails("-c", words(), "list", naming=["certificate verify failed"], code=1)
+    fails("-c", words(sslrootcert="/none.pem"), "list",
+          naming=['"/none.pem" does not exist'], code=1)
 
 
-def test_encrypted_key(tls, files):
-    tls.serve(tls.good)
-    mine = tls.certs.issue("mine", by=tls.certs.root, common="by_cert")
-    files("crt.pem", mine.crt)
-    files("key.pem", tls.certs.encrypt(mine, PASSPHRASE, "encrypted.key"))
-    who = {"user": "by_cert", "password": None, "sslcert": "/crt.pem",
-           "sslkey": "/key.pem"}
-    lists(tls, sslpassword=PASSPHRASE, **who)
-    lists(tls, "could not load private key file", sslpassword="wrong", **who)
+@pytest.mark.parametrize("kind", ["p256"], indirect=True)
+def test_revoked(root, words, made, kind):
+    """A revocation list, and a directory of them."""
+    ca, pair, _ = made(kind)
+    before = ca.crl()
+    assert run("-c", words(sslcrl=put(root, before, "a.crl")), "list"
+               ).returncode == 0
+    ca.revoke(pair)
+    after = certs.hashed(root.dir, "after", ca.crl())
+    (listed,) = after.iterdir()
+    put(root, listed, f"crl/{listed.name}")
+    fails("-c", words(sslcrldir="/crl"), "list",
+          naming=["certificate revoked"], code=1)
 
 
-def test_system(tls, files, monkeypatch):
-    """sslrootcert=system is where OpenSSL looks."""
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    tls.serve(tls.good)
-    lists(tls, "certificate verify failed", sslrootcert="system")
-    files("etc/ssl/cert.pem", tls.certs.root.crt)
-    lists(tls, sslrootcert="system")
+@pytest.mark.parametrize("kind", ["p384"], indirect=True)
+def test_system(root, words, made, kind, monkeypatch):
+    """sslrootcert=system is /etc/ssl/cert.pem, or none."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    connection = words(sslrootcert="system")
+    fails("-c", connection, "list", naming=["certificate verify failed"],
+          code=1)
+    put(root, made(kind)[0].cert, "etc/ssl/cert.pem")
+    lists(connection)
 
 
-@each_arch
-def test_size(root):
-    """Nothing big is linked by it."""
-    assert (place.built(root.arch) / "walstream").stat().st_size < 3_700_000
+def ours(root, pair, key, **more):
+    """Our certificate and its key, as words."""
+    return {"sslcert": put(root, pair.cert, "client.pem"),
+            "sslkey": put(root, key, "client.key", 0o600), **more}
+
+
+def test_client_certificate(root, words, made, kind):
+    """Every kind of key that we may have."""
+    pair = made(kind)[2]
+    lists(words("cert", **ours(root, pair, pair.key)))
+    fails("-c", words("cert"), "list", naming=["28000"], code=1)
+
+
+def encrypted(root, words, pair, *form):
+    """Our key, under the passphrase, in the form of a tool."""
+    key = root.dir / "encrypted"
+    certs.openssl(*form, "-in", pair.key, "-out", key, "-passout",
+                  f"pass:{PASSPHRASE}")
+    lists(words("cert", **ours(root, pair, key, sslpassword=PASSPHRASE)))
+    fails("-c", words("cert", **ours(root, pair, key, sslpassword="wrong")),
+          "list", naming=["could not load private key file"], code=1)
+    fails("-c", words("cert", **ours(root, pair, key)), "list",
+          naming=["is encrypted"], code=1)
+
+
+@pytest.mark.parametrize("form", [
+    ["-v2", "aes-256-cbc"], ["-v2", "des3"], ["-scrypt"]], ids=" ".join)
+def test_encrypted_key(root, words, made, kind, form):
+    """PKCS#8, under a key from PBKDF2 or scrypt."""
+    encrypted(root, words, made(kind)[2], "pkcs8", "-topk8", *form)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "p256"], indirect=True)
+@pytest.mark.parametrize("cipher", ["-aes128", "-des3"])
+def test_traditional_key(root, words, made, kind, cipher):
+    """The older form, which other kinds of key do not have."""
+    encrypted(root, words, made(kind)[2], "pkey", "-traditional", cipher)

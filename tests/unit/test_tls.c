@@ -273,6 +273,9 @@ test_versions(void **state)
 		{ NULL, "TLSv1.2", TLS1_2_VERSION, NULL },
 		{ NULL, NULL, TLS1_VERSION, "between TLSv1.2 and TLSv1.3" },
 		{ NULL, NULL, TLS1_1_VERSION, "between TLSv1.2 and TLSv1.3" },
+		{ "", "", TLS1_2_VERSION, NULL },
+		{ "TLSv1.3", "", TLS1_2_VERSION,
+		    "between TLSv1.3 and TLSv1.3" },
 		{ "TLSv1.3", NULL, TLS1_2_VERSION,
 		    "between TLSv1.3 and TLSv1.3" },
 		{ NULL, "TLSv1.2", TLS1_3_VERSION,
@@ -404,18 +407,24 @@ test_own_certificate(void **state)
 /* The server does not like our certificate. With TLS 1.3 that is known only
  * after the handshake. */
 static void
-refused_by(int version, const char *text)
+refused_by(int version, bool gone, const char *text)
 {
 	uint8_t byte;
-	size_t got;
+	size_t n;
 
 	peer.version = version;
 	memset(&err, 0, sizeof(err));
 	shake();
 	if (version == TLS1_3_VERSION) {
 		assert_int_equal(err.kind, ERR_NONE);
-		assert_int_equal(tls_read(tls, &byte, 1, &got, &err),
-		    TLS_FAILED);
+		peer_step(&peer);
+		if (gone) { /* so that we find out when we write */
+			peer_cut(&peer);
+			assert_int_equal(tls_write(tls, "x", 1, &n, &err),
+			    TLS_FAILED);
+			assert_int_equal(err.kind, ERR_IO);
+		}
+		assert_int_equal(tls_read(tls, &byte, 1, &n, &err), TLS_FAILED);
 	}
 	assert_string_equal(err.text, text);
 	assert_int_equal(err.kind, ERR_AUTH);
@@ -435,18 +444,19 @@ test_refused(void **state)
 	peer.must = true;
 	settings.cert = file_cert("old.crt", old.cert);
 	settings.key = file_key("old.key", old.key, NULL);
-	refused_by(TLS1_2_VERSION,
+	refused_by(TLS1_2_VERSION, false,
 	    "the server refused our certificate: sslv3 alert certificate "
 	    "expired");
-	refused_by(TLS1_3_VERSION,
-	    "the server refused our certificate: sslv3 alert certificate "
-	    "expired");
+	for (int gone = 0; gone < 2; gone++)
+		refused_by(TLS1_3_VERSION, gone,
+		    "the server refused our certificate: sslv3 alert "
+		    "certificate expired");
 	settings.cert = file_cert("stranger.crt", stranger.cert);
 	settings.key = file_key("stranger.key", stranger.key, NULL);
-	refused_by(TLS1_3_VERSION,
+	refused_by(TLS1_3_VERSION, true,
 	    "the server refused our certificate: tlsv1 alert unknown ca");
 	settings.cert = in_files("none");
-	refused_by(TLS1_3_VERSION,
+	refused_by(TLS1_3_VERSION, true,
 	    "the server refused our certificate: tlsv13 alert certificate "
 	    "required");
 	identity_free(&old);
