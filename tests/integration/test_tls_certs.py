@@ -158,7 +158,8 @@ def test_revoked(tls, serving):
         works(tls.words(sslcrl=before, **root))
         works(tls.words(sslcrldir=good, **root))
         works(tls.words(sslcrl=tls.files / "none", **root))
-        refused(tls.words(sslcrl=after, **root), VERIFY + "certificate revoked")
+        refused(tls.words(sslcrl=after, **root),
+                VERIFY + "certificate revoked")
         refused(tls.words(sslcrldir=bad, **root),
                 VERIFY + "certificate revoked")
     # Lists, but none of this CA.
