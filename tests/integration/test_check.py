@@ -14,8 +14,8 @@ from proc import Server, fails, run
 from replica import Cluster, MovingDatabase
 from waiting import until
 
-
 pytest_plugins = ["tlspg"]
+
 QUIET = {"max_slot_wal_keep_size": "1GB"}
 
 

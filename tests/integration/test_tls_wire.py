@@ -1,56 +1,15 @@
-"""What is negotiated, and what the server is told: SSLRequest, SNI, ALPN,
-TLS without asking."""
+"""The name that the server is told, and TLS without asking."""
+
+import ssl
 
 import pytest
 
 from agree import HOST, refused, works
-from faketls import FakeServer
+from fakepg import SSL_REQUEST
 from proc import fails
 from roles import PASSWORD
 
-pytest_plugins = ["tlspg"]
-
-STARTUP = b"\x00\x03\x00\x00user\x00"  # version 3.0, and what comes next
-
-
-@pytest.fixture
-def fake(tls):
-    """Starts one."""
-    started = []
-
-    def start(**options):
-        started.append(FakeServer(tls.good, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
-
-
-def attempt(tls, server, **words):
-    """Connects with both clients, in vain; walstream's complaint."""
-    connection = tls.words(**{"port": server.port, "sslmode": "require",
-                              **words})
-    return refused(connection)
-
-
-@pytest.mark.parametrize("answer, words", [
-    (b"N", ["the server does not support TLS"]),
-    (b"X", ["answered SSLRequest with 0x58"]),
-    (b"ESFATAL\0Mdo as I say\0\0", ["answered SSLRequest with an error"]),
-    (b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", ["more than one byte"]),
-    (b"", ["closed the connection"]),
-])
-def test_answers(tls, fake, answer, words):
-    """P33: one byte is read, and nothing of what is not encrypted is
-    believed, or shown."""
-    server = fake(answer=answer)
-    line = attempt(tls, server)
-    for word in words:
-        assert word in line
-    assert "as I say" not in line
-    # Nobody went on in the clear.
-    assert not any(STARTUP in came for came in server.came)
+pytest_plugins = ["fakefixtures", "tlspg"]
 
 
 @pytest.mark.parametrize("words, name", [
@@ -64,31 +23,21 @@ def test_answers(tls, fake, answer, words):
 ])
 def test_server_name(tls, fake, words, name):
     """The host is sent, when it is a name and sslsni does not say no."""
-    server = fake()
-    attempt(tls, server, **words)
+    names = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.good.cert, tls.good.key)
+    context.sni_callback = lambda _, sent, __: names.append(sent)
+
+    def script(conn):
+        assert conn.request() == SSL_REQUEST
+        conn.send(b"S")
+        conn.start_tls(context)
+
+    refused(tls.words(**{"port": fake(script).port, "sslmode": "require",
+                         **words}))
+    assert names[0] == name
     # Without a host, libpq 15 sends the directory of the Unix socket.
-    assert server.names[0] == name
-    assert server.names[1] == name or words == {"host": None}
-
-
-def test_alpn(tls, fake):
-    """Asked by SSLRequest, a server need not know of ALPN; otherwise it has
-    to, or is told nothing."""
-    for protocols in ((), ("http/1.1",), ("postgresql",)):
-        server = fake(alpn=protocols)
-        attempt(tls, server)
-        assert all(STARTUP in came for came in server.came), server.came
-        server = fake(direct=True, alpn=protocols)
-        connection = tls.words(port=server.port, sslmode="require",
-                               sslnegotiation="direct")
-        if protocols == ("postgresql",):
-            refused(connection, "the server closed the connection",
-                    libpq=None)
-            assert STARTUP in server.came[0]
-        else:
-            refused(connection, "direct SSL connection was established"
-                    " without ALPN protocol negotiation", libpq=None)
-            assert server.came == [b""]
+    assert names[1] == name or words == {"host": None}
 
 
 def test_direct_needs_require(tls):
