@@ -1,4 +1,4 @@
-"""Names of hosts: many addresses, and name servers that say nothing.
+"""P41, names of hosts: many addresses, and name servers that say nothing.
 
 The program gets /etc/hosts and /etc/resolv.conf of its own, in a mount
 namespace; needs root, or user namespaces.

@@ -1,4 +1,4 @@
-"""Whom to trust: the server's certificate, channel binding, and our own."""
+"""P34 and P39, whom to trust: the server's certificate, channel binding, and our own."""
 
 import shutil
 
