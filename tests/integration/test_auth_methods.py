@@ -1,7 +1,9 @@
 """Authentication: every method, what is allowed, and who is not believed."""
 
 import os
+import pathlib
 import pwd
+import tempfile
 import time
 
 import pytest
@@ -60,8 +62,9 @@ def methods():
     try:
         with open(os.path.join(server.data, "pg_ident.conf"), "a",
                   encoding="utf-8") as ident:
-            name = pwd.getpwuid(os.getuid()).pw_name
-            ident.write(f"testers {name} m_peer\n")
+            # in a chroot walstream runs as the directory's owner
+            for uid in {os.getuid(), os.stat(server.dir).st_uid}:
+                ident.write(f"testers {pwd.getpwuid(uid).pw_name} m_peer\n")
         with server.connect("postgres") as admin:
             admin.execute(ROLES.format(CANARY))
             admin.execute("SELECT pg_reload_conf()")
@@ -287,14 +290,16 @@ def test_password_not_utf8(methods):
 
 
 @pytest.fixture
-def passfile(tmp_path):
-    """A password file with one password."""
+def passfile():
+    """A password file with one password, where a chroot has it, too."""
     def write(password):
-        path = tmp_path / "passwords"
+        path = pathlib.Path(where) / "passwords"
         path.write_text(f"*:*:*:*:{password}\n", encoding="utf-8")
         path.chmod(0o600)
         return str(path)
-    return write
+
+    with tempfile.TemporaryDirectory(prefix="walstream-pg-") as where:
+        yield write
 
 
 def test_longest_password(methods, passfile):
