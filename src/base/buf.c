@@ -66,6 +66,8 @@ grow(struct buf *b, size_t n)
 		return false;
 	if (unread > 0)
 		memcpy(p, b->data + b->off, unread);
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->len); /* it may be a secret */
 	free(b->data);
 	b->data = p;
 	b->off = 0;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 
 static char user[256], home[512];
+static char open_to_others[1024]; /* a file that was warned of */
 
 /* A secret file that others can read is no secret: as libpq, it is passed
  * over, with a warning. */
@@ -25,13 +26,19 @@ is_usable(int fd, const char *path, bool secret)
 		    path);
 		return false;
 	}
-	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+	if (!secret)
+		return true;
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
+		*open_to_others = '\0';
+		return true;
+	}
+	/* Once: it is read for every connection. */
+	if (strcmp(open_to_others, path) != 0)
 		log_warn("conninfo.file",
 		    "%s can be read by group or others: not read; chmod 600 it",
 		    path);
-		return false;
-	}
-	return true;
+	snprintf(open_to_others, sizeof(open_to_others), "%s", path);
+	return false;
 }
 
 static int

@@ -319,10 +319,10 @@ check_alpn(const struct tls *t, struct err *err)
 	return 0;
 }
 
-static int
-check_cert_use(const struct tls *t, struct err *err)
+int
+tls_check_cert(const struct tls *t, struct err *err)
 {
-	if (t->settings->cert_use != TLS_CERT_REQUIRE || t->cert_sent)
+	if (t->cert_sent)
 		return 0;
 	if (!t->cert_asked)
 		return err_set(err, ERR_AUTH,
@@ -342,9 +342,7 @@ check_peer(const struct tls *t, struct err *err)
 	if (t->settings->verify == TLS_VERIFY_FULL &&
 	    tls_name_check(cert, t->settings->host, err) == -1)
 		return -1;
-	if (check_alpn(t, err) == -1)
-		return -1;
-	return check_cert_use(t, err);
+	return check_alpn(t, err);
 }
 
 enum tls_result

@@ -44,6 +44,9 @@ enum tls_result tls_write(struct tls *t, const void *from, size_t n,
 size_t tls_pending(const struct tls *t);
 #define TLS_RECORD_MAX 16384
 
+/* Was our certificate asked for, and sent? Returns 0, or -1 with ERR_AUTH. */
+int tls_check_cert(const struct tls *t, struct err *err);
+
 /* "TLSv1.3, TLS_AES_256_GCM_SHA384". */
 void tls_describe(const struct tls *t, char *text, size_t cap);
 

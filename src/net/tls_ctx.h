@@ -24,7 +24,7 @@ enum tls_verify {
 enum tls_cert_use {
 	TLS_CERT_DISABLE, /* never sent */
 	TLS_CERT_ALLOW,   /* sent if the server asks and there is one */
-	TLS_CERT_REQUIRE, /* the server has to ask, and gets one */
+	TLS_CERT_REQUIRE, /* likewise; tls_check_cert says whether it was */
 };
 
 struct tls_settings {

@@ -114,26 +114,33 @@ why_unbound(const struct auth_policy *p)
 /*
  * Which mechanism, and what to say of channel binding. A server that offers
  * -PLUS without TLS is being impersonated, or the TLS is: libpq refuses, too.
+ * A certificate without a digest is chosen by whoever shows it, so it must not
+ * make us do without: "y" tells the real server that somebody took -PLUS away.
  */
 static int
 choose(const struct auth_policy *p, const struct offer *o,
     enum scram_flag *flag, struct err *err)
 {
-	bool able = p->tls && p->binding != NULL && p->binding_len > 0 &&
-	    p->channel_binding != CHANNEL_BINDING_DISABLE;
+	bool wants = p->tls && p->channel_binding != CHANNEL_BINDING_DISABLE;
+	bool able = wants && p->binding != NULL && p->binding_len > 0;
 
 	if (o->plus && !p->tls)
 		return err_set(err, ERR_AUTH,
 		    "the server offers " PLUS_NAME
 		    " on a connection without TLS: not trusted");
-	*flag = !able ? SCRAM_UNBOUND
-	    : o->plus ? SCRAM_BOUND
-		      : SCRAM_NOT_OFFERED;
-	if (*flag == SCRAM_BOUND)
+	*flag = !wants ? SCRAM_UNBOUND
+	    : o->plus  ? SCRAM_BOUND
+		       : SCRAM_NOT_OFFERED;
+	if (*flag == SCRAM_BOUND && able)
 		return 0;
 	if (p->channel_binding == CHANNEL_BINDING_REQUIRE)
 		return err_set(err, ERR_AUTH,
 		    "channel binding is required, and %s", why_unbound(p));
+	if (*flag == SCRAM_BOUND)
+		return err_set(err, ERR_AUTH,
+		    "the server offers channel binding, and %s; "
+		    "channel_binding=disable goes without",
+		    why_unbound(p));
 	if (o->plain)
 		return 0;
 	if (o->plus)
@@ -176,6 +183,9 @@ answer_sasl_continue(struct auth *a, const struct auth_policy *p, struct rd *r,
 	struct buf final;
 	int rc;
 
+	/* The password file may have been read again since. */
+	if (need_password(p, err) == -1)
+		return -1;
 	buf_init(&final, MAX_FINAL);
 	rc =
 	    scram_final(&a->scram, p->password, rd_bytes(r, n), n, &final, err);

@@ -26,6 +26,11 @@ sslmode_answer(struct sslmode *s, uint8_t answer, struct err *err)
 			s->first.kind = ERR_NONE;
 			return 0;
 		}
+		if (s->mode == SSLMODE_ALLOW) { /* so the first way was it */
+			*err = s->first;
+			s->first.kind = ERR_NONE;
+			return -1;
+		}
 		return err_set(err, ERR_AUTH,
 		    "the server does not support TLS, and sslmode asks for it");
 	case 'E':

@@ -107,17 +107,20 @@ other_way(struct pgconn *pc, struct err *err)
 	if (pc->authenticated ||
 	    !sslmode_other(&pc->sslmode, in_handshake, err))
 		return false;
-	if (in_handshake)
+	if (in_handshake && !pc->dial.one)
 		log_warn("pg.no_tls", "%s: %s; trying without TLS",
 		    pgdial_address(&pc->dial)->text, err->text);
 	return true;
 }
 
-/* This address will not do, or not in this way. */
+/* This address will not do, or not in this way; turn: the other may be tried.
+ * (Not when time ran out: whoever drops packets is not to be given the password
+ * in the clear.) */
 static int
-give_up(struct pgconn *pc, int64_t now, struct err *err)
+give_up(struct pgconn *pc, bool turn, int64_t now, struct err *err)
 {
-	bool again = other_way(pc, err), whole = pc->state == PGCONN_READY;
+	bool again = turn && other_way(pc, err);
+	bool whole = pc->state == PGCONN_READY;
 
 	forget(pc);
 	if (!again && whole)
@@ -126,6 +129,8 @@ give_up(struct pgconn *pc, int64_t now, struct err *err)
 		pgdial_refused(&pc->dial, err);
 	if ((again || is_passing(err)) && dial(pc, again, now, err) == 0)
 		return 0;
+	if (again)
+		pgdial_remember(&pc->dial, &pc->sslmode.first);
 	*err = pc->dial.failed;
 	pgconn_close(pc);
 	return -1;
@@ -135,7 +140,7 @@ int
 pgconn_refuse(struct pgconn *pc, int64_t now, struct err *err)
 {
 	err->kind = ERR_IO;
-	return give_up(pc, now, err);
+	return give_up(pc, false, now, err);
 }
 
 int
@@ -150,11 +155,12 @@ pgconn_step(struct pgconn *pc, short revents, int64_t now, struct err *err)
 	}
 	if (pc->state == PGCONN_CLOSED || pc->state == PGCONN_READY)
 		return 0;
-	if (now >= pc->dial.deadline_at)
-		rc = err_set(err, ERR_IO, "timed out");
-	else
-		rc = pglogin_step(pc, revents, err);
-	return rc == 0 ? 0 : give_up(pc, now, err);
+	if (now >= pc->dial.deadline_at) {
+		err_set(err, ERR_IO, "timed out");
+		return give_up(pc, false, now, err);
+	}
+	rc = pglogin_step(pc, revents, err);
+	return rc == 0 ? 0 : give_up(pc, true, now, err);
 }
 
 int

@@ -121,6 +121,12 @@ remember(struct pgdial *d, const char *where, const struct err *why)
 }
 
 void
+pgdial_remember(struct pgdial *d, const struct err *why)
+{
+	remember(d, "", why);
+}
+
+void
 pgdial_refused(struct pgdial *d, const struct err *why)
 {
 	bool tell = why->kind == ERR_IO || d->ci->hosts > 1;

@@ -49,6 +49,9 @@ void pgdial_refused(struct pgdial *d, const struct err *why);
 /* Nor are the host's others. */
 void pgdial_refused_host(struct pgdial *d, const struct err *why);
 
+/* Something else that was wrong, to be told at the end. */
+void pgdial_remember(struct pgdial *d, const struct err *why);
+
 /* The host being tried, and its address. */
 const struct conninfo_host *pgdial_host(const struct pgdial *d);
 const struct addr *pgdial_address(const struct pgdial *d);

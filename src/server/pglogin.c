@@ -42,6 +42,19 @@ send_startup(struct pgconn *pc)
 	pc->state = PGCONN_LOGIN;
 }
 
+/* sslcertmode=require, however the connection came about. */
+static int
+check_certmode(const struct pgconn *pc, struct err *err)
+{
+	if (pc->ci->value[CI_SSLCERTMODE] != SSLCERTMODE_REQUIRE)
+		return 0;
+	if (pc->conn.tls != NULL)
+		return tls_check_cert(pc->conn.tls, err);
+	return err_set(err, ERR_AUTH,
+	    "server did not request an SSL certificate: the connection has no "
+	    "TLS");
+}
+
 static int
 authenticate(struct pgconn *pc, const struct wire_msg *msg, struct err *err)
 {
@@ -66,6 +79,8 @@ authenticate(struct pgconn *pc, const struct wire_msg *msg, struct err *err)
 	else if (policy.tls)
 		policy.binding_why = why.text;
 	rc = auth_message(&pc->auth, &policy, msg, &pc->conn.out, err);
+	if (rc == 1 && check_certmode(pc, err) == -1)
+		rc = -1;
 	pc->authenticated = rc == 1;
 	return rc == -1 ? -1 : 0;
 }

@@ -113,7 +113,12 @@ walreceiver_want(struct walreceiver *wr)
 {
 	short events = pgconn_want(&wr->pg);
 
-	return may_read(wr) ? events : (short)(events & ~POLLIN);
+	if (may_read(wr))
+		return events;
+	/* TLS may want to write in order to read, which nobody does now. */
+	if (buf_unread(&wr->pg.conn.out) == 0)
+		return 0;
+	return (short)(events & ~POLLIN);
 }
 
 /* A question that is answered at once. To make a slot, PostgreSQL waits for

@@ -163,6 +163,11 @@ note_start(struct scene *s, const uint8_t *p, size_t n)
 	    (s->policy.tls && s->policy.binding_len > 0 &&
 		s->policy.channel_binding != CHANNEL_BINDING_DISABLE));
 	assert(s->plus || s->policy.channel_binding != CHANNEL_BINDING_REQUIRE);
+	/* "n" only where the policy says so, whatever the certificate is */
+	assert(s->plus ||
+	    (*gs2 == 'n') ==
+		(!s->policy.tls ||
+		    s->policy.channel_binding == CHANNEL_BINDING_DISABLE));
 	bare = strstr(s->client_first, ",,");
 	assert(bare != NULL);
 	memmove(s->client_first, bare + 2, strlen(bare + 2) + 1);

@@ -196,8 +196,12 @@ def test_handshake(fake, trust, data, sslmode):
 
 def test_silent_handshake(fake):
     """P33: connect_timeout is of the handshake, too."""
-    refused(fake(answers(b"S")), "timed out", sslmode="require",
-            connect_timeout=2)
+    for sslmode in ("require", "prefer"):
+        server = fake(answers(b"S"))
+        refused(server, "timed out", sslmode=sslmode, connect_timeout=2,
+                password=SECRET)
+        # and no reason to say anything in the clear
+        assert len(server.connections) == 1
 
 
 def test_tls(fake, start, secured, trust):
@@ -393,15 +397,20 @@ def test_digests(fake, start, tmp_path, key, digest):
 
 
 def test_no_digest(fake, start, tmp_path):
-    """P39: an Ed25519 signature has none: required, it is refused; else
-    there is no binding, and never an empty one."""
+    """P39: an Ed25519 signature has none: whoever shows it does not get us to
+    do without, or to believe that -PLUS was never offered."""
     context = server_context(make_certificate(tmp_path, "ed25519"))
     server = fake(over_tls(context, scram_login(Scram(SECRET, (PLUS,
                                                                PLAIN)))))
     refused(server, "channel binding", sslmode="require",
             channel_binding="require", password=SECRET)
     assert server.connections[0].messages == []
-    scram = Scram(SECRET, (PLUS, PLAIN))
-    start(fake(Backend(login=over_tls(context, scram_login(scram)))),
-          sslmode="require", password=SECRET)
-    assert (scram.mechanism, scram.gs2) == (PLAIN, "n,,")
+    server = fake(over_tls(context, scram_login(Scram(SECRET, (PLUS,
+                                                               PLAIN)))))
+    refused(server, "channel_binding=disable goes without", sslmode="require",
+            password=SECRET)
+    for binding, gs2 in (("prefer", "y,,"), ("disable", "n,,")):
+        scram = Scram(SECRET, (PLAIN,))
+        start(fake(Backend(login=over_tls(context, scram_login(scram)))),
+              sslmode="require", password=SECRET, channel_binding=binding)
+        assert (scram.mechanism, scram.gs2) == (PLAIN, gs2)

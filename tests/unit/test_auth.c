@@ -321,14 +321,18 @@ static const struct row rows[] = {
 	{ "P39 required, no hash", "P", 0, REQUIRE, TLS_NO_HASH, -1,
 	    "there is no hash" },
 	{ "P39 required", "P12O", 0, REQUIRE, TLS, 1, "scram-sha-256-plus" },
-	{ "P39 preferred, no hash", "P12O", 0, PREFER, TLS_NO_HASH, 1,
+	{ "P39 preferred, no hash", "P", 0, PREFER, TLS_NO_HASH, -1,
+	    "channel_binding=disable goes without" },
+	{ "P39 preferred, no hash, not offered", "S12O", 0, PREFER, TLS_NO_HASH,
+	    1, "scram-sha-256" },
+	{ "P39 disabled, no hash", "P12O", 0, DISABLE, TLS_NO_HASH, 1,
 	    "scram-sha-256" },
 	{ "P39 required, not a reason", "P", 0, REQUIRE, TLS_NO_REASON, -1,
 	    "nothing to bind to" },
 	{ "P39 required, empty hash", "P", 0, REQUIRE, TLS_EMPTY_HASH, -1,
 	    "nothing to bind to" },
-	{ "P39 preferred, empty hash", "P12O", 0, PREFER, TLS_EMPTY_HASH, 1,
-	    "scram-sha-256" },
+	{ "P39 preferred, empty hash", "P", 0, PREFER, TLS_EMPTY_HASH, -1,
+	    "nothing to bind to" },
 	{ "P39 required, plus without TLS", "P", 0, REQUIRE, PLAIN, -1,
 	    "without TLS" },
 	{ "P39 required, other mechanisms", "X", 0, REQUIRE, TLS, -1,
@@ -455,8 +459,9 @@ gs2(void **state)
 		{ SASL, PREFER, TLS, "y,,n=,r=", "eSws" },
 		{ SASL, DISABLE, TLS, "n,,n=,r=", "biws" },
 		{ SASL_PLUS, DISABLE, TLS, "n,,n=,r=", "biws" },
-		{ SASL, PREFER, TLS_NO_HASH, "n,,n=,r=", "biws" },
-		{ SASL_PLUS, PREFER, TLS_NO_HASH, "n,,n=,r=", "biws" },
+		/* or a certificate without one would hide him */
+		{ SASL, PREFER, TLS_NO_HASH, "y,,n=,r=", "eSws" },
+		{ SASL_PLUS, DISABLE, TLS_NO_HASH, "n,,n=,r=", "biws" },
 		{ SASL_PLUS, PREFER, TLS, "p=tls-server-end-point,,n=,r=",
 		    "cD10bHMtc2VydmVyLWVuZC1wb2ludCws" },
 	};
@@ -562,12 +567,31 @@ longest_password(void **state)
 	free(password);
 }
 
+/* The password file may be read again, and lack it, in the middle. */
+static void
+password_vanishes(void **state)
+{
+	struct row row = { .binding = PREFER };
+	struct auth_policy policy = policy_of(&row);
+
+	(void)state;
+	auth_init(&a, NONCE);
+	buf_init(&out, 4096);
+	assert_int_equal(say(&policy, SASL), 0);
+	policy.password = NULL;
+	assert_int_equal(say(&policy, FIRST), -1);
+	assert_non_null(strstr(err.text, "none was given"));
+	auth_wipe(&a);
+	buf_free(&out);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exchanges),
 		cmocka_unit_test(gs2),
+		cmocka_unit_test(password_vanishes),
 		cmocka_unit_test(refusal_appends_nothing),
 		cmocka_unit_test(wiped_at_the_end),
 		cmocka_unit_test(longest_password),

@@ -163,6 +163,23 @@ no_tls(void **state)
 	assert_string_equal(err.text, "no");
 }
 
+/* allow, and the server has no TLS: the first way was the only one. */
+static void
+allow_without_tls(void **state)
+{
+	struct sslmode s = begun(SSLMODE_ALLOW, false);
+	struct err err;
+
+	(void)state;
+	failing(&err, &failures[1], "starting up");
+	assert_true(sslmode_other(&s, false, &err));
+	assert_int_equal(sslmode_answer(&s, 'N', &err), -1);
+	assert_int_equal(err.kind, ERR_SERVER);
+	assert_string_equal(err.sqlstate, "28000");
+	assert_false(sslmode_other(&s, false, &err));
+	assert_string_equal(err.text, "starting up");
+}
+
 int
 main(void)
 {
@@ -172,6 +189,7 @@ main(void)
 		cmocka_unit_test(other_way),
 		cmocka_unit_test(same_reason),
 		cmocka_unit_test(no_tls),
+		cmocka_unit_test(allow_without_tls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
