@@ -145,9 +145,7 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 			return now;
 		if (wr->pending && may_read(wr))
 			return now;
-		return walstatus_silence_at(wr) < wr->status_at
-		    ? walstatus_silence_at(wr)
-		    : wr->status_at;
+		return walstatus_deadline(wr);
 	case WR_STOPPING:
 		return wr->stop_at;
 	case WR_CREATE:
@@ -457,6 +455,8 @@ hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
 	if (!conn_readable(&wr->pg.conn, revents) || !may_read(wr))
 		return 0;
+	if (wr->pinged)
+		wr->silences = 0; /* it answers: it was not busy */
 	walstatus_heard(wr, now);
 	return pgconn_fill(&wr->pg, READ_SIZE, err);
 }
@@ -494,9 +494,10 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 		return -1;
 	else if (wr->state == WR_CREATE)
 		check_slow(wr, now);
-	else if (asks(wr) && now - wr->state_at >= QUERY_TIMEOUT)
+	else if (asks(wr) && now - wr->state_at >= QUERY_TIMEOUT) {
+		wr->refused = wr->config->conninfo->hosts > 1;
 		return err_set(err, ERR_IO, "the server does not answer");
-	else if (wr->state == WR_STOPPING && now >= wr->stop_at)
+	} else if (wr->state == WR_STOPPING && now >= wr->stop_at)
 		disconnect(wr, now);
 	return wr->pg.state == PGCONN_READY ? pgconn_flush(&wr->pg, err) : 0;
 }

@@ -81,12 +81,24 @@ walstatus_keepalive(struct walreceiver *wr, const struct repl_msg *m,
 /* When a server that stays silent is to be asked for a sign of life, or has not
  * given one. It may also be busy with a transaction that it sends nothing of,
  * and would begin anew every time: it gets twice as long then. */
-int64_t
-walstatus_silence_at(const struct walreceiver *wr)
+static int64_t
+silence_at(const struct walreceiver *wr)
 {
 	int64_t us = wr->config->server_timeout_us << wr->silences;
 
 	return us == 0 ? INT64_MAX : wr->heard_at + (wr->pinged ? us : us / 2);
+}
+
+/* An update that the server does not take waits for the socket, not for a time:
+ * none is put behind it. */
+int64_t
+walstatus_deadline(const struct walreceiver *wr)
+{
+	int64_t silence = silence_at(wr);
+
+	if (buf_unread(&wr->pg.conn.out) > 0 || silence < wr->status_at)
+		return silence;
+	return wr->status_at;
 }
 
 /*
@@ -96,7 +108,7 @@ walstatus_silence_at(const struct walreceiver *wr)
 int
 walstatus_silence(struct walreceiver *wr, int64_t now, struct err *err)
 {
-	if (now < walstatus_silence_at(wr))
+	if (now < silence_at(wr))
 		return 0;
 	if (wr->pinged) {
 		wr->silences += wr->silences < SILENCES_MAX;

@@ -20,9 +20,10 @@ int walstatus_keepalive(struct walreceiver *wr, const struct repl_msg *m,
 
 /* Something came, or nobody is listening. */
 void walstatus_heard(struct walreceiver *wr, int64_t now);
-/* When silence has to be looked at (monotonic us), and doing so: asks for an
- * answer, or returns -1 with err when none has come. */
-int64_t walstatus_silence_at(const struct walreceiver *wr);
+/* When the next update is due, or silence has to be looked at (monotonic us). */
+int64_t walstatus_deadline(const struct walreceiver *wr);
+/* Is it silent for too long? Asks for an answer, or returns -1 with err when
+ * none has come. */
 int walstatus_silence(struct walreceiver *wr, int64_t now, struct err *err);
 
 #endif

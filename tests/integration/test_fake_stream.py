@@ -1,5 +1,6 @@
 """A walsender that breaks the protocol while it streams."""
 
+import os
 import struct
 import threading
 import time
@@ -561,3 +562,54 @@ def test_sql_is_only_ours(fake, start, attach):
         assert not any("DROP" in sql for sql in one.queries())
     assert walstream.stop() == 0
     assert stream.ended() == grpc.StatusCode.UNAVAILABLE
+
+
+def cpu(pid):
+    """Seconds of CPU that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_server_that_does_not_read(fake, start, attach):
+    """Status updates that are not taken wait for the socket, not in a loop."""
+    full = threading.Event()
+
+    def stream(c):
+        for n in range(1, 3000):
+            c.send(transaction(n))
+        full.wait(60 * SCALE)
+
+    walstream = start(fake(Backend(stream, wal_sender_timeout="3000"),
+                           unix=True))
+    client = attach(walstream)
+    client.expect(2999, 60)
+    try:
+        for event in client.events:
+            client.ack(event.pg_lsn)
+            time.sleep(0.001)
+        time.sleep(2)  # until an update is due
+        before = cpu(walstream.pid)
+        time.sleep(3)
+        assert cpu(walstream.pid) - before < 1.5
+    finally:
+        full.set()
+
+
+def test_answers_are_a_sign_of_life(fake, start, attach):
+    """A server that answered is soon found out when it is silent; only one
+    that never did is given more time."""
+    def stream(c):
+        asked = 0
+        c.sock.settimeout(60)
+        while asked < 2:
+            kind, body = c.message()
+            if kind == "d" and body[:1] == b"r" and body[-1]:
+                asked += 1
+                c.send(fakepg.keepalive(BASE))
+        c.hold()
+
+    walstream = start(fake(Backend(stream)), "--server-timeout", "2")
+    attach(walstream)
+    lines = walstream.wait_log("pg.lost", 3, 40)
+    assert all("silent for 2 s" in line for line in lines[:3]), lines
