@@ -99,10 +99,9 @@ void
 session_end_void(struct session *s, lsn_t told, lsn_t lsn)
 {
 	session_end(s, GRPC_DATA_LOSS,
-	    "this client knows of changes up to " LSN_FMT ", and the standby "
-	    "that was promoted (timeline %u) has none above " LSN_FMT
-	    " of the timeline before: undo what is above, or copy the tables "
-	    "anew",
+	    "this client knows of changes up to " LSN_FMT ", and the server, "
+	    "promoted (timeline %u) or set back, has none above " LSN_FMT
+	    " of those: undo what is above, or copy the tables anew",
 	    LSN_ARG(told), s->list->wr->timeline, LSN_ARG(lsn));
 }
 

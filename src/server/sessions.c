@@ -196,8 +196,9 @@ sessions_settled(const struct session_list *l)
 void
 sessions_forget(struct session_list *l)
 {
-	sessions_end(l, false, GRPC_UNAVAILABLE,
-	    "the server was set back, positions start anew: reconnect");
+	sessions_end(l, false, GRPC_DATA_LOSS,
+	    "the server was set back before what was confirmed: changes are "
+	    "gone; copy the tables anew");
 	consumers_forget(l->consumers);
 	quorum_reset(l->quorum, l->quorum->confirmed);
 }
@@ -227,8 +228,10 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 	lsn_t told;
 
 	for (s = l->first; s != NULL; s = s->next) {
-		if (s->state == SESSION_GONE)
+		if (s->state == SESSION_GONE) {
+			s->walk.stale_too = true; /* of its last batch */
 			continue;
+		}
 		if ((told = known_above(s, lsn)) == 0) {
 			walk_cut(&s->walk, lsn);
 			continue;

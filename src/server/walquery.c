@@ -45,6 +45,8 @@ row_identify(struct walreceiver *wr, const struct wire_row *row,
 		    "stream from it",
 		    id, wr->system_identifier);
 	wr->server_timeline = tli;
+	if (wr->state == WR_IDENTIFY)
+		wr->was_standby = wr->pg.standby;
 	return 0;
 }
 
@@ -249,7 +251,12 @@ done_locate(struct walreceiver *wr, struct err *err)
 
 	if (typecat_forget(&wr->publish->types) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	/* On the same connection: a standby that had all there was. */
+	/* Promoted on this connection: what that means, its history tells. */
+	if (walslot_elsewhere(wr) && !wr->config->temporary) {
+		wr->refused = true;
+		return err_set(err, ERR_IO,
+		    "the server was promoted meanwhile: asking it anew");
+	}
 	if (walslot_elsewhere(wr))
 		wr->began_lsn = wr->server_began_lsn = 0;
 	wr->timeline = wr->server_timeline;

@@ -237,6 +237,8 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	wr->received = lsn;
 	wr->last.kind = ERR_NONE;
 	wr->busy = false;
+	snprintf(wr->copied_from, sizeof(wr->copied_from), "%s",
+	    pgdial_address(&wr->pg.dial)->text);
 	snprintf(wr->promotable, sizeof(wr->promotable), "%s",
 	    wr->pg.standby ? wr->started : "");
 	log_info("replication.started",
@@ -475,6 +477,7 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 		if (wr->pg.state != PGCONN_READY)
 			return 0;
 		set_state(wr, WR_IDENTIFY);
+		wr->state_at = now; /* connecting may have taken long */
 	}
 	if (wr->state == WR_OFFLINE || wr->state == WR_CLOSED)
 		return 0;

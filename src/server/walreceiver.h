@@ -98,8 +98,13 @@ struct walreceiver {
 	int version;                /* server_version_num */
 	char started[40];           /* when the server at hand was, its words */
 
+	bool was_standby; /* when it said where its WAL ends: it may have been
+			     promoted since */
+
 	/* Positions are of this timeline; 0: there are none yet. */
 	uint32_t timeline;
+	char copied_from[128]; /* the address of the server that the last COPY
+				  was of */
 	char promotable[40]; /* `started` of the standby that the last COPY was
 				of, and which may have been promoted under it;
 				"" when it was of a primary */

@@ -87,7 +87,7 @@ check(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 	wire_row_text(row, STATUS, status, sizeof(status));
 	wire_row_text(row, SYNCED, synced, sizeof(synced));
 	/* A slot that is in the making there is temporary, too. */
-	if (wr->pg.standby && *synced == 't') {
+	if (wr->was_standby && *synced == 't') {
 		wr->refused = true;
 		return err_set(err, ERR_IO,
 		    "slot \"%s\" is the standby's copy of the primary's, to be "
@@ -132,13 +132,20 @@ walslot_row(struct walreceiver *wr, const struct wire_row *row, struct err *err)
 	return 0;
 }
 
+/* Is this the address that the last COPY was of? */
+static bool
+is_same(const struct walreceiver *wr)
+{
+	return strcmp(wr->copied_from, pgdial_address(&wr->pg.dial)->text) == 0;
+}
+
 static int
 vanished(struct walreceiver *wr, struct err *err)
 {
 	const char *slot = wr->config->slot;
 	lsn_t confirmed = wr->quorum->confirmed;
 
-	if (wr->pg.standby && *wr->promotable == '\0') {
+	if (wr->was_standby && (*wr->promotable == '\0' || !is_same(wr))) {
 		wr->refused = true;
 		return err_set(err, ERR_IO,
 		    "slot \"%s\" is not on this server, a standby", slot);
@@ -168,7 +175,20 @@ promoted_under_us(const struct walreceiver *wr)
 {
 	return *wr->promotable != '\0' &&
 	    (strcmp(wr->promotable, wr->started) == 0 ||
-		(wr->found && wr->slot_confirmed > wr->ours.left_lsn));
+		(is_same(wr) && wr->found &&
+		    wr->slot_confirmed > wr->ours.left_lsn));
+}
+
+/* Positions above this are of WAL that the server does not have. */
+static void
+cut(struct walreceiver *wr, lsn_t lsn)
+{
+	wr->cut_lsn = lsn;
+	wr->received = lsn_min(wr->received, lsn);
+	wr->publish->complete_lsn = lsn_min(wr->publish->complete_lsn, lsn);
+	wr->rewind = true;
+	if (wr->quorum->confirmed > lsn)
+		quorum_reset(wr->quorum, lsn);
 }
 
 /*
@@ -197,13 +217,14 @@ change_timeline(struct walreceiver *wr)
 	    "; confirmed here " LSN_FMT ", by the slot " LSN_FMT,
 	    wr->timeline, old, LSN_ARG(wr->ours.left_lsn),
 	    LSN_ARG(q->confirmed), LSN_ARG(wr->slot_confirmed));
-	wr->cut_lsn = wr->ours.left_lsn;
-	wr->received = lsn_min(wr->received, wr->cut_lsn);
-	wr->publish->complete_lsn =
-	    lsn_min(wr->publish->complete_lsn, wr->cut_lsn);
-	wr->rewind = true;
-	if (q->confirmed > wr->cut_lsn)
-		quorum_reset(q, wr->cut_lsn);
+	cut(wr, wr->ours.left_lsn);
+}
+
+static lsn_t
+delivered(const struct walreceiver *wr)
+{
+	return lsn_max(quorum_high(wr->quorum),
+	    wr->publish->ring->last.commit_lsn);
 }
 
 /* A standby has to have what was delivered: if it were promoted without it,
@@ -211,16 +232,31 @@ change_timeline(struct walreceiver *wr)
 static int
 check_standby(struct walreceiver *wr, struct err *err)
 {
-	lsn_t high = lsn_max(quorum_high(wr->quorum),
-	    wr->publish->ring->last.commit_lsn);
+	lsn_t high = delivered(wr);
 
-	if (!wr->pg.standby || wr->server_lsn >= high)
+	if (!wr->was_standby || wr->server_lsn >= high)
 		return 0;
 	wr->refused = true;
 	return err_set(err, ERR_IO,
 	    "the standby has WAL up to " LSN_FMT ", and " LSN_FMT
 	    " was delivered: it lags",
 	    LSN_ARG(wr->server_lsn), LSN_ARG(high));
+}
+
+/* A server that has less than it has sent was set back, to a snapshot of its
+ * disk say, and uses positions again. */
+static void
+check_short(struct walreceiver *wr)
+{
+	lsn_t high = delivered(wr);
+
+	if (!wr->was_ready || wr->cut_lsn != 0 || wr->server_lsn >= high)
+		return;
+	log_warn("pg.timeline",
+	    "the server's WAL ends at " LSN_FMT ", and " LSN_FMT
+	    " was delivered: it was set back",
+	    LSN_ARG(wr->server_lsn), LSN_ARG(high));
+	cut(wr, wr->server_lsn);
 }
 
 /* There is no such slot: may it be made? */
@@ -280,6 +316,7 @@ walslot_done(struct walreceiver *wr, struct err *err)
 		quorum_reset(q, wr->slot_confirmed);
 		return next;
 	}
+	check_short(wr);
 	check_moved(wr);
 	/* After a crash PostgreSQL may remember less than it was told, and a
 	 * standby's copy of a slot may be behind. */
