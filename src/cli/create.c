@@ -39,8 +39,7 @@ print_slot(void *arg, const struct wire_row *row, struct err *err)
 }
 
 static int
-create(struct conninfo *ci, const char *slot, bool failover,
-    struct err *err)
+create(struct conninfo *ci, const char *slot, bool failover, struct err *err)
 {
 	union {
 		const char *c;
