@@ -82,14 +82,16 @@ def test_scram_cut(fake):
 
 
 def attached(link, db, server, attach, rows):
-    """A session of start, with these rows, as it was recorded."""
+    """A session of start, with these rows, as it was recorded. They are there
+    before it begins: played again, its first answers say where WAL ends, and a
+    server that has sent more has been set back."""
     db.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
            (db.slot,))
+    for row in rows:
+        db.fill(row, row, 10 * row)
     one = link(db.pg.port)
     stream = attach(server(connection=db.conninfo(port=one.port,
                                                   sslmode="disable")))
-    for row in rows:
-        db.fill(row, row, 10 * row)
     stream.expect(len(rows))
     return turns(list(one.recorded[0])), stream.events
 
