@@ -340,7 +340,7 @@ load_cert(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
 	char file[PATH_MAX];
 	struct stat st;
 
-	if (s->cert_use == TLS_CERT_DISABLE)
+	if (!s->use_cert)
 		return 0;
 	locate(file, s->cert, s->home, "postgresql.crt");
 	if (*file == '\0')

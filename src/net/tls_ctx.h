@@ -20,13 +20,6 @@ enum tls_verify {
 	TLS_VERIFY_FULL, /* verify-full: and the name has to be right */
 };
 
-/* sslcertmode: our own certificate. */
-enum tls_cert_use {
-	TLS_CERT_DISABLE, /* never sent */
-	TLS_CERT_ALLOW,   /* sent if the server asks and there is one */
-	TLS_CERT_REQUIRE, /* likewise; tls_check_cert says whether it was */
-};
-
 struct tls_settings {
 	const char *host; /* to check, and to send; the `host` that was asked
 			     for, never its address (hostaddr) */
@@ -38,7 +31,7 @@ struct tls_settings {
 	const char *min_version, *max_version; /* "TLSv1.2"; NULL: 1.2 and
 						  any; "": as OpenSSL says */
 	enum tls_verify verify;
-	enum tls_cert_use cert_use;
+	bool use_cert;      /* send ours, if there is one and it is asked for */
 	bool sni;           /* say which host is meant */
 	bool alpn_required; /* sslnegotiation=direct */
 };

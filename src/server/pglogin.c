@@ -205,7 +205,7 @@ set_tls(struct pgconn *pc)
 		    ? TLS_VERIFY_FULL
 		    : value[CI_SSLMODE] == SSLMODE_VERIFY_CA ? TLS_VERIFY_CA
 							     : TLS_VERIFY_NONE,
-		.cert_use = (enum tls_cert_use)value[CI_SSLCERTMODE],
+		.use_cert = value[CI_SSLCERTMODE] != SSLCERTMODE_DISABLE,
 		.sni = value[CI_SSLSNI] != 0,
 		.alpn_required = pc->sslmode.direct,
 	};

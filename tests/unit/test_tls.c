@@ -35,7 +35,7 @@ setup(void **state)
 	memset(&settings, 0, sizeof(settings));
 	memset(&peer, 0, sizeof(peer));
 	settings.host = HOST;
-	settings.cert_use = TLS_CERT_ALLOW;
+	settings.use_cert = true;
 	peer.who = &server;
 	return 0;
 }
@@ -364,18 +364,14 @@ static void
 test_own_certificate(void **state)
 {
 	static const struct {
-		enum tls_cert_use use;
-		bool have, asks, sent;
+		bool use, have, asks, sent;
 		const char *text;
 	} rows[] = {
-		{ TLS_CERT_DISABLE, true, true, false, NULL },
-		{ TLS_CERT_ALLOW, true, true, true, NULL },
-		{ TLS_CERT_ALLOW, true, false, false, NULL },
-		{ TLS_CERT_ALLOW, false, true, false, NULL },
-		{ TLS_CERT_REQUIRE, true, true, true, NULL },
-		{ TLS_CERT_REQUIRE, true, false, false,
+		{ false, true, true, false, NULL },
+		{ true, true, true, true, NULL },
+		{ true, true, false, false,
 		    "server did not request an SSL certificate" },
-		{ TLS_CERT_REQUIRE, false, true, false,
+		{ true, false, true, false,
 		    "server accepted connection without a valid SSL "
 		    "certificate" },
 	};
@@ -385,7 +381,7 @@ test_own_certificate(void **state)
 		size_t at = i / 2;
 
 		peer.version = i % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-		settings.cert_use = rows[at].use;
+		settings.use_cert = rows[at].use;
 		settings.cert = rows[at].have
 		    ? file_cert("client.crt", client.cert)
 		    : in_files("none");

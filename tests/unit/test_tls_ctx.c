@@ -26,7 +26,7 @@ setup(void **state)
 {
 	(void)state;
 	memset(&settings, 0, sizeof(settings));
-	settings.cert_use = TLS_CERT_ALLOW;
+	settings.use_cert = true;
 	memset(&err, 0, sizeof(err));
 	return 0;
 }
@@ -185,9 +185,9 @@ test_cert(void **state)
 	assert_names("certificate does not match private key file \"%s\": key "
 		     "values mismatch",
 	    settings.key);
-	settings.cert_use = TLS_CERT_DISABLE; /* then nobody looks */
+	settings.use_cert = false; /* then nobody looks */
 	assert_made(false);
-	settings.cert_use = TLS_CERT_ALLOW;
+	settings.use_cert = true;
 	settings.cert = file_text("text.crt", "no certificate\n");
 	assert_names("could not read certificate file \"%s\": no start line",
 	    settings.cert);
