@@ -69,15 +69,20 @@ def lists(connection):
 
 
 @each_arch
-def test_kinds(root, words):
+def test_kinds(root, words, kind):
     """Every kind of key that servers have, with both versions of TLS; the
-    password is bound to it where it can be."""
+    password is bound to it, and is not sent where it cannot be."""
     emulators = 0 if root.arch == place.NATIVE else 1
     assert len(root.files()) == 2 + emulators
     for version in ("TLSv1.2", "TLSv1.3"):
         lists(words(ssl_min_protocol_version=version,
                     ssl_max_protocol_version=version))
-    lists(words("scram", password=PASSWORD))
+    if kind == "ed25519":  # its signature has no digest to bind to
+        fails("-c", words("scram", password=PASSWORD), "list", code=1,
+              naming=["channel binding is not possible"])
+        lists(words("scram", password=PASSWORD, channel_binding="disable"))
+    else:
+        lists(words("scram", password=PASSWORD))
 
 
 @pytest.mark.parametrize("kind", ["rsa"], indirect=True)
