@@ -33,6 +33,7 @@ client_new(int fd, const struct addr *from, struct session_list *sessions)
 		log_debug("client.connected", "%s connected", from->text);
 		return c;
 	}
+	metrics_refused(sessions->metrics, REFUSED_MEMORY);
 	log_error("client.refused", "out of memory for a connection");
 	conn_close(&conn);
 	free(c);

@@ -44,6 +44,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct metrics metrics;
 	struct notify notify;
 	struct client *clients;
 	size_t client_count;
@@ -130,6 +131,7 @@ server_init(struct server *sv, const struct server_config *config,
 		.quorum = &sv->quorum,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
+		.metrics = &sv->metrics,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
@@ -223,6 +225,7 @@ accept_clients(struct server *sv, int64_t now)
 			close(fd);
 			return;
 		}
+		sv->metrics.accepted++;
 		if ((c = client_new(fd, &from, &sv->sessions)) == NULL)
 			return;
 		c->next = sv->clients;

@@ -9,6 +9,7 @@
 #include "feed/quorum.h"
 #include "feed/ring.h"
 #include "grpc/h2.h"
+#include "server/metrics.h"
 #include "server/walk.h"
 #include "server/walreceiver.h"
 
@@ -67,6 +68,7 @@ struct session_list {
 	struct quorum *quorum;
 	struct consumers *consumers;
 	const struct walreceiver *wr;
+	struct metrics *metrics;
 	bool draining;           /* shutting down: no new session */
 	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
 				    holds others up, is ended; 0: never */
