@@ -59,13 +59,18 @@ struct server {
 	size_t poll_cap;
 };
 
-static volatile sig_atomic_t signals;
+/* How many of them have come: to stop, to reload, to tell. */
+static volatile sig_atomic_t stops, reloads, dumps;
 
 static void
 on_signal(int sig)
 {
-	(void)sig;
-	signals++;
+	if (sig == SIGHUP)
+		reloads = 1;
+	else if (sig == SIGUSR1)
+		dumps = 1;
+	else
+		stops++;
 }
 
 /* Signals are delivered only inside ppoll, so none is missed. */
@@ -73,17 +78,24 @@ static void
 catch_signals(sigset_t *during_poll)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	sigset_t block;
+	sigset_t caught;
 
 	sigemptyset(&sa.sa_mask);
-	sigemptyset(&block);
-	sigaddset(&block, SIGTERM);
-	sigaddset(&block, SIGINT);
-	sigprocmask(SIG_BLOCK, &block, during_poll);
-	sigdelset(during_poll, SIGTERM);
-	sigdelset(during_poll, SIGINT);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	sigemptyset(&caught);
+	sigaddset(&caught, SIGTERM);
+	sigaddset(&caught, SIGINT);
+	sigaddset(&caught, SIGHUP);
+	sigaddset(&caught, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &caught, during_poll);
+	/* Whoever started us may have blocked them. */
+	sigdelset(during_poll, SIGTERM);
+	sigdelset(during_poll, SIGINT);
+	sigdelset(during_poll, SIGHUP);
+	sigdelset(during_poll, SIGUSR1);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
 }
@@ -371,6 +383,36 @@ stopped(struct server *sv, int64_t now)
 	return sv->wr.state == WR_CLOSED;
 }
 
+/* SIGHUP: what can be read anew while streams go on. */
+static void
+reload(struct server *sv)
+{
+	(void)sv;
+	log_info("server.reloaded", "SIGHUP: read anew");
+}
+
+/* SIGUSR1: the state of everything, into the log. */
+static void
+dump(const struct server *sv)
+{
+	log_info("server.state", "%u streams, %zu connections",
+	    sv->sessions.count, sv->client_count);
+}
+
+/* What signals asked for, but to stop. */
+static void
+serve_signals(struct server *sv)
+{
+	if (reloads) {
+		reloads = 0;
+		reload(sv);
+	}
+	if (dumps) {
+		dumps = 0;
+		dump(sv);
+	}
+}
+
 /* To the service manager, if there is one. */
 static void
 tell(struct server *sv, int64_t now)
@@ -435,7 +477,7 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
-		if (wait < 0 || sv->again || signals > seen)
+		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
 			wait = 0;
 		ts.tv_sec = (time_t)(wait / 1000000);
 		ts.tv_nsec = (long)(wait % 1000000 * 1000);
@@ -450,10 +492,11 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 		}
 		if (turn(sv, now, err) == -1)
 			return -1;
-		if (signals > seen && sv->phase != RUNNING)
+		serve_signals(sv);
+		if (stops > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
-		if (signals > seen) {
-			seen = signals;
+		if (stops > seen) {
+			seen = stops;
 			begin_drain(sv, now);
 		}
 		if (sv->phase != RUNNING && stopped(sv, now))
