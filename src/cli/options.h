@@ -48,6 +48,18 @@ enum option_id {
 	OPT_CHECK_FORMAT,
 	OPT_TIMEOUT,
 	OPT_SHELL,
+	OPT_LISTEN,
+	OPT_LISTEN_MODE,
+	OPT_MAX_CONNECTIONS,
+	OPT_MAX_PER_ADDRESS,
+	OPT_TLS,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_CA,
+	OPT_TLS_NAME,
+	OPT_TLS_CLIENT_CA,
+	OPT_TLS_CLIENT_CRL,
+	OPT_TLS_CLIENT_CERT,
 	OPT_HELP,
 	OPT_VERSION,
 	OPTIONS
@@ -85,6 +97,7 @@ struct options {
 	/* From the command line, else the environment, else the default; NULL
 	 * when there is none. A flag that was given is "". */
 	const char *value[OPTIONS];
+	bool given[OPTIONS]; /* it is from the command line */
 	/* Options that may be given more than once, in order. */
 	const char *list[OPTIONS_LIST];
 	enum option_id list_id[OPTIONS_LIST];

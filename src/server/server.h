@@ -4,11 +4,12 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "server/listener.h"
 #include "server/walreceiver.h"
 
 struct server_config {
 	struct walreceiver_config pg;
-	const char *host, *port; /* to listen on */
+	struct listener_config listen;
 	size_t buffer_size;      /* of the ring, bytes */
 	int64_t slow_timeout_us; /* 0: slow clients are never ended */
 	int64_t drain_us;        /* how long acks are waited for at shutdown */
