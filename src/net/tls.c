@@ -463,6 +463,9 @@ check_alpn(const struct tls *t, struct err *err)
 	unsigned int len;
 
 	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	if (t->settings->alpn != NULL && name == NULL)
+		return err_set(err, ERR_PROTO,
+		    "the server does not agree to ALPN %s", due);
 	if (name == NULL && t->settings->alpn_required)
 		return err_set(err, ERR_PROTO,
 		    "direct SSL connection was established without ALPN "

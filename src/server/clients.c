@@ -94,7 +94,6 @@ note_failure(struct clients *cs, const struct client *c, int64_t now,
 {
 	struct metrics *m = cs->sessions->metrics;
 	enum tls_fault fault = client_fault(c);
-	unsigned missed;
 
 	metrics_refused(m, REFUSED_HANDSHAKE);
 	m->handshakes_failed[fault]++;
@@ -104,10 +103,9 @@ note_failure(struct clients *cs, const struct client *c, int64_t now,
 		    err->text);
 		return;
 	}
-	if (seldom(&cs->failing, now, LOG_EVERY, &missed))
-		log_info("tls.handshake_failed",
-		    "%s: %s (and %u more since this was last said)",
-		    c->from.text, err->text, missed);
+	if (seldom(&cs->failing, now, LOG_EVERY))
+		log_info("tls.handshake_failed", "%s: %s%s", c->from.text,
+		    err->text, cs->failing.more);
 }
 
 /* A step of c's handshake. Is it done? */

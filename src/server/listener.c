@@ -307,18 +307,15 @@ refuse(struct listeners *l, size_t i, const struct arrival *a,
     enum refusal reason, const char *why, int64_t now)
 {
 	uint8_t words[GOAWAY_MAX];
-	unsigned missed;
 
 	metrics_refused(l->metrics, reason);
 	if (!has_tls(l, i))
 		conn_say(a->fd, words,
 		    goaway_put(words, GOAWAY_ENHANCE_YOUR_CALM, why));
 	close(a->fd);
-	if (seldom(&l->refusing, now, LOG_EVERY, &missed))
-		log_warn("server.refused",
-		    "%s is refused: %s (and %u connections since this was "
-		    "last said)",
-		    a->from.text, why, missed);
+	if (seldom(&l->refusing, now, LOG_EVERY))
+		log_warn("server.refused", "%s is refused: %s%s", a->from.text,
+		    why, l->refusing.more);
 }
 
 /* The descriptor that is kept for this lets us send one away. */
@@ -327,7 +324,6 @@ refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
     struct arrival *a)
 {
 	int error = errno;
-	unsigned missed;
 
 	if (l->spare != -1)
 		close(l->spare);
@@ -339,16 +335,15 @@ refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
 	if (a->fd != -1)
 		return REFUSED;
 	listeners_pause(l, now);
-	if (seldom(&l->refusing, now, LOG_EVERY, &missed))
-		log_error("server.accept", "cannot accept a connection: %s",
-		    strerror(error));
+	if (seldom(&l->refusing, now, LOG_EVERY))
+		log_error("server.accept", "cannot accept a connection: %s%s",
+		    strerror(error), l->refusing.more);
 	return NOBODY;
 }
 
 static enum arrived
 not_accepted(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 {
-	unsigned missed;
 
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return NOBODY;
@@ -358,9 +353,9 @@ not_accepted(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 		listeners_pause(l, now);
 	/* Otherwise it is about that connection (accept(2)). */
 	if (errno != EINTR && errno != ECONNABORTED &&
-	    seldom(&l->refusing, now, LOG_EVERY, &missed))
-		log_error("server.accept", "cannot accept a connection: %s",
-		    strerror(errno));
+	    seldom(&l->refusing, now, LOG_EVERY))
+		log_error("server.accept", "cannot accept a connection: %s%s",
+		    strerror(errno), l->refusing.more);
 	return now < l->paused_until ? NOBODY : REFUSED;
 }
 
