@@ -5,19 +5,32 @@
 
 #include "base/log.h"
 #include "event/proto_health.h"
+#include "event/proto_reflection.h"
 #include "server/health.h"
+#include "server/reflection.h"
 
 #define READ_SIZE 16384
 #define WRITE_SIZE ((size_t)64 * 1024)
 /* Rounds of WRITE_SIZE one connection gets in a turn. */
 #define WRITE_ROUNDS 8
 
+/* Reflection first, so that it can be left out. */
+#define REFLECTION_ROWS 2
 static const struct h2_method methods[] = {
+	{ REFLECTION_V1, &reflection_handler },
+	{ REFLECTION_V1ALPHA, &reflection_handler },
 	{ "/plugin.PluginService/Session", &session_handler },
 	{ "/plugin.PluginService/Subscribe", &subscribe_handler },
 	{ HEALTH_CHECK, &health_check_handler },
+	{ HEALTH_WATCH, &health_watch_handler },
 	{ NULL, NULL },
 };
+
+static const struct h2_method *
+methods_of(const struct session_list *l)
+{
+	return l->reflection ? methods : methods + REFLECTION_ROWS;
+}
 
 struct client *
 client_new(int fd, const struct addr *from, struct session_list *sessions)
@@ -27,7 +40,8 @@ client_new(int fd, const struct addr *from, struct session_list *sessions)
 
 	conn_init(&conn, (size_t)READ_SIZE * 2, WRITE_SIZE * 4);
 	conn_adopt(&conn, fd);
-	if (c != NULL && (c->h2 = h2_new_server(methods, sessions)) != NULL) {
+	if (c != NULL &&
+	    (c->h2 = h2_new_server(methods_of(sessions), sessions)) != NULL) {
 		c->conn = conn;
 		c->from = *from;
 		log_debug("client.connected", "%s connected", from->text);

@@ -14,6 +14,7 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/client.h"
+#include "server/health.h"
 #include "server/probe.h"
 #include "server/session.h"
 
@@ -44,6 +45,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct watches watches;
 	struct metrics metrics;
 	struct notify notify;
 	struct client *clients;
@@ -144,6 +146,8 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.watches = &sv->watches,
+		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
@@ -364,6 +368,7 @@ begin_flush(struct server *sv, int64_t now)
 	sv->again = true;
 	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
+	health_end(&sv->sessions);
 	for (c = sv->clients; c != NULL; c = c->next)
 		client_drain(c);
 }
@@ -458,6 +463,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
+	health_update(&sv->sessions);
 	write_clients(sv);
 	sweep_clients(sv);
 	sessions_update(&sv->sessions);
