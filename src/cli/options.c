@@ -69,6 +69,8 @@ static const struct option table[] = {
 	    "reconnect when PostgreSQL is silent for so long; 0: never" },
 	{ OPT_DRAIN, "drain", 0, "SECONDS", NULL, "5", "start", 0, OPTIONAL,
 	    "how long SIGTERM waits for acks" },
+	{ OPT_NO_REFLECTION, "no-reflection", 0, NULL, NULL, NULL, "start", 0,
+	    OPTIONAL, "do not tell clients what can be called" },
 	{ OPT_SLOT, "slot", 0, "NAME", NULL, NULL, "create", 1, REQUIRED,
 	    "replication slot to make" },
 	{ OPT_FAILOVER, "failover", 0, NULL, NULL, NULL, "create", 0, OPTIONAL,

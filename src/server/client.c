@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/proto_health.h"
+#include "event/proto_reflection.h"
 #include "grpc/goaway.h"
 #include "server/health.h"
+#include "server/reflection.h"
 
 #define READ_SIZE 16384
 #define WRITE_SIZE ((size_t)64 * 1024)
@@ -17,12 +19,23 @@
 /* How long a client may take to get ready. */
 #define READY_TIME SECONDS(10)
 
+/* Reflection first, so that it can be left out. */
+#define REFLECTION_ROWS 2
 static const struct h2_method methods[] = {
+	{ REFLECTION_V1, &reflection_handler },
+	{ REFLECTION_V1ALPHA, &reflection_handler },
 	{ "/plugin.PluginService/Session", &session_handler },
 	{ "/plugin.PluginService/Subscribe", &subscribe_handler },
 	{ HEALTH_CHECK, &health_check_handler },
+	{ HEALTH_WATCH, &health_watch_handler },
 	{ NULL, NULL },
 };
+
+static const struct h2_method *
+methods_of(const struct session_list *l)
+{
+	return l->reflection ? methods : methods + REFLECTION_ROWS;
+}
 
 /* A step towards a connection on which requests can be read. */
 static int
@@ -33,7 +46,7 @@ begin(struct client *c, const struct arrival *a, struct session_list *sessions,
 	conn_adopt(&c->conn, a->fd);
 	c->from = a->from;
 	c->ready_at = INT64_MAX;
-	if ((c->h2 = h2_new_server(methods, sessions)) == NULL)
+	if ((c->h2 = h2_new_server(methods_of(sessions), sessions)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (a->tls == NULL)
 		return 0;

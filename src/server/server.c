@@ -12,6 +12,7 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/clients.h"
+#include "server/health.h"
 #include "server/listener.h"
 #include "server/probe.h"
 #include "server/session.h"
@@ -40,6 +41,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct watches watches;
 	struct metrics metrics;
 	struct notify notify;
 	struct listeners listeners;
@@ -126,6 +128,8 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.watches = &sv->watches,
+		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
@@ -278,6 +282,7 @@ begin_flush(struct server *sv, int64_t now)
 	sv->again = true;
 	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
+	health_end(&sv->sessions);
 	clients_drain(&sv->clients);
 }
 
@@ -374,6 +379,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
+	health_update(&sv->sessions);
 	clients_write(&sv->clients);
 	/* What a leaving client frees is for the next turn to use, at once. */
 	sv->again |= clients_sweep(&sv->clients);

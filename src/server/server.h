@@ -1,6 +1,7 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -13,6 +14,7 @@ struct server_config {
 	size_t buffer_size;      /* of the ring, bytes */
 	int64_t slow_timeout_us; /* 0: slow clients are never ended */
 	int64_t drain_us;        /* how long acks are waited for at shutdown */
+	bool reflection;         /* is served */
 	const char *const *required; /* names of consumers */
 	size_t required_count;
 };

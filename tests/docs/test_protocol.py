@@ -20,6 +20,8 @@ LIMITS = [
     ("event/proto.h", "START_MAX_TABLES", "globs in tables"),
     ("event/proto.h", "START_MAX_STRING", "bytes of a glob"),
     ("server/health.c", "MAX_REQUEST", "bytes of a health check"),
+    ("server/reflection.c", "MAX_REQUEST", "bytes of a reflection"),
+    ("event/proto_reflection.h", "REFLECTION_MAX_NAME", "bytes of a name"),
     ("feed/consumer.h", "CONSUMER_MAX", "names of consumers"),
 ]
 
