@@ -102,7 +102,8 @@ test_values(void **state)
 	(void)state;
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
-	memset(&q, '#', sizeof(q));
+	memset(q.path, '#', sizeof(q.path));
+	memset(q.consumer, '#', sizeof(q.consumer));
 	header(":path", "/p");
 	header("walstream-consumer", "billing");
 	assert_string_equal(q.path, "/p");
@@ -130,11 +131,13 @@ test_long_consumer(void **state)
 	memset(value, 'x', sizeof(value));
 	for (size_t n = 0; n < sizeof(value); n += n < 260 ? 1 : 947) {
 		value[n] = '\0';
+		q.bytes = q.count = 0;
 		header("walstream-consumer", value);
 		assert_int_equal(q.long_consumer, n > REQUEST_MAX_VALUE);
 		assert_string_equal(q.consumer, q.long_consumer ? "" : value);
 		value[n] = 'x';
 	}
+	q.bytes = 0;
 	/* The last one counts. */
 	header("walstream-consumer", "billing");
 	assert_false(q.long_consumer);
