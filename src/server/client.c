@@ -1,6 +1,5 @@
 #include "server/client.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,32 +86,28 @@ client_deadline(const struct client *c)
 	return life < c->h2_at ? life : c->h2_at;
 }
 
-/* A line about a client, unless there were many. */
-static void __attribute__((format(printf, 5, 6))) complain(struct client *c,
-    enum log_level level, const char *event, int64_t now, const char *fmt, ...)
+/* May there be a line about a client? Not if there were many. */
+static bool
+may_log(const struct client *c, int64_t now)
 {
 	struct client_rules *r = c->rules;
-	char text[512], untold[64] = "";
-	va_list ap;
 
 	if (!bucket_take(&r->complaints, SECONDS(1), COMPLAINTS, now)) {
 		r->untold++;
-		return;
+		return false;
 	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (r->untold > 0)
-		snprintf(untold, sizeof(untold), " (and %u more clients)",
-		    r->untold);
+		log_info("client.untold",
+		    "%u more lines about clients were left out", r->untold);
 	r->untold = 0;
-	log_line(level, event, "%s: %s%s", c->from.text, text, untold);
+	return true;
 }
 
 static void
 lost(struct client *c, int64_t now, const char *why)
 {
-	complain(c, LOG_INFO, "client.lost", now, "%s", why);
+	if (may_log(c, now))
+		log_info("client.lost", "%s: %s", c->from.text, why);
 	c->dead = true;
 }
 
@@ -120,25 +115,22 @@ lost(struct client *c, int64_t now, const char *why)
 static void
 check_fault(struct client *c, int64_t now)
 {
-	static const struct {
-		enum refusal why;
-		enum log_level level;
-		const char *event;
-	} faults[] = {
-		[H2_FINE] = { REFUSED_PROTOCOL, LOG_INFO, "client.refused" },
-		[H2_NOT_HTTP2] = { REFUSED_NOT_HTTP2, LOG_INFO,
-		    "client.refused" },
-		[H2_BROKEN] = { REFUSED_PROTOCOL, LOG_INFO, "client.refused" },
-		[H2_FLOODED] = { REFUSED_FLOOD, LOG_WARN, "client.flood" },
-		[H2_TOO_SLOW] = { REFUSED_TIMEOUT, LOG_INFO, "client.refused" },
+	static const enum refusal why[] = {
+		[H2_NOT_HTTP2] = REFUSED_NOT_HTTP2,
+		[H2_BROKEN] = REFUSED_PROTOCOL,
+		[H2_FLOODED] = REFUSED_FLOOD,
+		[H2_TOO_SLOW] = REFUSED_TIMEOUT,
 	};
 	enum h2_fault fault = h2_fault(c->h2);
+	const char *text = h2_fault_text(c->h2);
 
 	if (c->closing || fault == H2_FINE)
 		return;
-	metrics_refused(c->metrics, faults[fault].why);
-	complain(c, faults[fault].level, faults[fault].event, now, "%s",
-	    h2_fault_text(c->h2));
+	metrics_refused(c->metrics, why[fault]);
+	if (fault == H2_FLOODED && may_log(c, now))
+		log_warn("client.flood", "%s: %s", c->from.text, text);
+	else if (fault != H2_FLOODED && may_log(c, now))
+		log_info("client.refused", "%s: %s", c->from.text, text);
 	c->closing = true;
 	c->closed_at = now + CLOSE_TIME;
 }
@@ -231,6 +223,7 @@ static void
 act(struct client *c, enum life_action action, int64_t now)
 {
 	const struct lifetime_rules *r = &c->rules->life;
+	char why[64];
 
 	switch (action) {
 	case LIFE_NOTHING:
@@ -255,11 +248,10 @@ act(struct client *c, enum life_action action, int64_t now)
 		break;
 	case LIFE_DEAD:
 		metrics_refused(c->metrics, REFUSED_KEEPALIVE);
-		complain(c, LOG_INFO, "client.lost", now,
-		    "no sign of life for %d s",
+		snprintf(why, sizeof(why), "no sign of life for %d s",
 		    (int)((r->keepalive_us + r->keepalive_timeout_us) /
 			SECONDS(1)));
-		c->dead = true;
+		lost(c, now, why);
 		break;
 	case LIFE_CLOSE:
 		c->dead = true;
