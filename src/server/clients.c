@@ -13,9 +13,11 @@
 
 void
 clients_init(struct clients *cs, struct listeners *l,
-    struct session_list *sessions)
+    struct session_list *sessions, struct client_rules *rules)
 {
-	*cs = (struct clients){ .listeners = l, .sessions = sessions };
+	*cs = (struct clients){ .listeners = l,
+		.sessions = sessions,
+		.rules = rules };
 	cs->last = &cs->first;
 }
 
@@ -56,7 +58,7 @@ clients_prepare(const struct clients *cs, struct pollfd *p, int64_t now)
 static void
 add(struct clients *cs, const struct arrival *a, int64_t now)
 {
-	struct client *c = client_new(a, cs->sessions, now);
+	struct client *c = client_new(a, cs->sessions, cs->rules, now);
 
 	cs->sessions->metrics->accepted++;
 	if (c == NULL) {
@@ -114,7 +116,7 @@ open_tls(struct clients *cs, struct client *c, int64_t now)
 {
 	struct err err;
 
-	switch (client_handshake(c, &err)) {
+	switch (client_handshake(c, now, &err)) {
 	case CONN_OK:
 		cs->sessions->metrics->handshakes++;
 		return true;
@@ -144,17 +146,17 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 		if (c->opening &&
 		    (clock_mono_us() > until || !open_tls(cs, c, now)))
 			continue;
-		client_read(c);
+		client_read(c, now);
 	}
 }
 
 void
-clients_write(struct clients *cs)
+clients_write(struct clients *cs, int64_t now)
 {
 	struct client *c;
 
 	for (c = cs->first; c != NULL; c = c->next)
-		client_write(c);
+		client_write(c, now);
 }
 
 bool

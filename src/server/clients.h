@@ -16,6 +16,7 @@ struct clients {
 	size_t count;
 	struct listeners *listeners;
 	struct session_list *sessions;
+	struct client_rules *rules;
 	struct seldom failing;
 };
 
@@ -23,7 +24,7 @@ struct clients {
 #define CLIENTS_ACCEPT 64
 
 void clients_init(struct clients *cs, struct listeners *l,
-    struct session_list *sessions);
+    struct session_list *sessions, struct client_rules *rules);
 /* Ends every stream and closes. */
 void clients_free(struct clients *cs);
 
@@ -35,7 +36,7 @@ void clients_accept(struct clients *cs, const struct pollfd *p, int64_t now);
 /* What clients say; p are their places. New ones may be told to wait for the
  * next turn: a handshake is work. */
 void clients_read(struct clients *cs, const struct pollfd *p, int64_t now);
-void clients_write(struct clients *cs);
+void clients_write(struct clients *cs, int64_t now);
 /* Frees those that are over. Returns whether there were any. */
 bool clients_sweep(struct clients *cs);
 /* See client_drain. */

@@ -17,8 +17,6 @@
 #include "server/probe.h"
 #include "server/session.h"
 
-/* How long a stream waits to be put in place before it is told to retry. */
-#define PG_GRACE SECONDS(30)
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
 #define MAX_EVENT ((size_t)1 << 30)
@@ -43,6 +41,7 @@ struct server {
 	struct session_list sessions;
 	struct watches watches;
 	struct metrics metrics;
+	struct client_rules rules;
 	struct notify notify;
 	struct listeners listeners;
 	struct clients clients;
@@ -132,9 +131,20 @@ server_init(struct server *sv, const struct server_config *config,
 		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
+	sv->rules = (struct client_rules){ .life = config->life,
+		.h2 = { .max_streams = config->max_per_conn,
+		    .max_total = config->max_streams } };
+	sv->rules.h2.refused[H2_REFUSED_STREAMS] =
+	    &sv->metrics.refused[REFUSED_STREAMS];
+	sv->rules.h2.refused[H2_REFUSED_HEADERS] =
+	    &sv->metrics.refused[REFUSED_HEADERS];
+	sv->rules.h2.refused[H2_REFUSED_METHOD] =
+	    &sv->metrics.refused[REFUSED_UNKNOWN_METHOD];
+	sv->rules.h2.refused[H2_REFUSED_MALFORMED] =
+	    &sv->metrics.refused[REFUSED_MALFORMED];
 	buf_init(&sv->sessions.scratch, 65536);
 	listeners_init(&sv->listeners, &config->listen, &sv->metrics);
-	clients_init(&sv->clients, &sv->listeners, &sv->sessions);
+	clients_init(&sv->clients, &sv->listeners, &sv->sessions, &sv->rules);
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -246,8 +256,8 @@ serve_streams(struct server *sv, int64_t now)
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))
-		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
-		    GRPC_UNAVAILABLE,
+		sessions_end_waiting(&sv->sessions,
+		    now - sv->config->pg_grace_us, GRPC_UNAVAILABLE,
 		    sv->wr.last.kind != ERR_NONE
 			? sv->wr.last.text
 			: "replication has not started");
@@ -380,7 +390,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	}
 	serve_streams(sv, now);
 	health_update(&sv->sessions);
-	clients_write(&sv->clients);
+	clients_write(&sv->clients, now);
 	/* What a leaving client frees is for the next turn to use, at once. */
 	sv->again |= clients_sweep(&sv->clients);
 	sessions_update(&sv->sessions);
