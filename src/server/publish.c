@@ -417,6 +417,7 @@ on_commit(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
 		return -1;
 	p->open = false;
 	p->complete_lsn = lsn_max(p->complete_lsn, m->commit.end_lsn);
+	lag_note(&p->lag, m->commit.end_lsn, p->txn.commit_us);
 	p->transactions++;
 	return 0;
 }
