@@ -38,6 +38,7 @@ session_new(struct h2_stream *stream, struct session_list *l)
 	stream->user = s;
 	s->stream = stream;
 	s->list = l;
+	s->number = ++l->opened;
 	s->since_at = l->now;
 	buf_init(&s->out, OUT_MAX);
 	walk_init(&s->walk, l->ring, &l->wr->publish->names);

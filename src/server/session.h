@@ -56,6 +56,7 @@ struct session {
 	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
+	uint64_t number;     /* the how-manieth it is; of no other stream */
 	struct session *next, *prev;
 };
 
@@ -63,6 +64,7 @@ struct session {
 struct session_list {
 	struct session *first;
 	unsigned count;    /* all of them */
+	uint64_t opened;   /* ever */
 	unsigned attached; /* WAITING and LIVE: somebody to stream for */
 	struct ring *ring;
 	struct quorum *quorum;
