@@ -44,7 +44,7 @@ check_message(struct h2_stream *s, const uint8_t *p, size_t n)
 	c->asked = true;
 }
 
-static enum health
+enum health
 health_of(const struct session_list *l)
 {
 	return !l->draining && walreceiver_able(l->wr) ? HEALTH_SERVING

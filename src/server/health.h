@@ -1,6 +1,7 @@
 #ifndef SERVER_HEALTH_H
 #define SERVER_HEALTH_H
 
+#include "event/proto_health.h"
 #include "grpc/h2.h"
 #include "server/session.h"
 
@@ -12,6 +13,9 @@
  *
  * (https://github.com/grpc/grpc/blob/master/doc/health-checking.md)
  */
+
+/* The answer. */
+enum health health_of(const struct session_list *l);
 
 /* Serves HEALTH_CHECK; like session_handler, on a struct session_list. */
 extern const struct h2_handler health_check_handler;

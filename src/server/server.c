@@ -14,6 +14,7 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/client.h"
+#include "server/httpd.h"
 #include "server/probe.h"
 #include "server/session.h"
 
@@ -32,7 +33,7 @@ enum {
 	FD_PROBE,
 	FD_CATALOG,
 	FD_CLIENTS
-}; /* places in the poll set */
+}; /* places in the poll set; behind the clients' come those of httpd */
 
 struct server {
 	const struct server_config *config;
@@ -46,6 +47,7 @@ struct server {
 	struct session_list sessions;
 	struct metrics metrics;
 	struct notify notify;
+	struct httpd httpd;
 	struct client *clients;
 	size_t client_count;
 	int listener;
@@ -56,7 +58,8 @@ struct server {
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
 	struct pollfd *polls;
-	size_t poll_cap;
+	size_t poll_cap, poll_count;
+	size_t httpd_at; /* where its places begin */
 };
 
 /* How many of them have come: to stop, to reload, to tell. */
@@ -104,10 +107,10 @@ catch_signals(sigset_t *during_poll)
 static int
 grow_polls(struct server *sv)
 {
-	size_t cap = sv->poll_cap == 0 ? 64 : sv->poll_cap * 2;
+	size_t cap = sv->poll_cap == 0 ? 256 : sv->poll_cap * 2;
 	struct pollfd *p;
 
-	if (FD_CLIENTS + sv->client_count < sv->poll_cap)
+	if (FD_CLIENTS + sv->client_count + HTTPD_POLLS < sv->poll_cap)
 		return 0;
 	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
 		return -1;
@@ -147,6 +150,8 @@ server_init(struct server *sv, const struct server_config *config,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
+	httpd_init(&sv->httpd,
+	    &(struct view){ &sv->sessions, &sv->client_count, NULL });
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -158,7 +163,11 @@ server_init(struct server *sv, const struct server_config *config,
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return open_listener(sv, err);
+	if (open_listener(sv, err) == -1)
+		return -1;
+	return config->metrics_listen == NULL
+	    ? 0
+	    : httpd_listen(&sv->httpd, config->metrics_listen, err);
 }
 
 static void
@@ -170,6 +179,7 @@ server_free(struct server *sv)
 		sv->clients = c->next;
 		client_del(c);
 	}
+	httpd_free(&sv->httpd);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
@@ -214,6 +224,9 @@ prepare(struct server *sv, int64_t now)
 		if (c->more)
 			until = now;
 	}
+	sv->httpd_at = (size_t)(p - sv->polls);
+	sv->poll_count =
+	    sv->httpd_at + httpd_prepare(&sv->httpd, p, now, &until);
 	if (sv->sessions.next_at < until)
 		until = sv->sessions.next_at;
 	if (notify_deadline(&sv->notify) < until)
@@ -464,6 +477,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
+	httpd_step(&sv->httpd, sv->polls + sv->httpd_at, now);
 	tell(sv, now);
 	return 0;
 }
@@ -481,12 +495,10 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 			wait = 0;
 		ts.tv_sec = (time_t)(wait / 1000000);
 		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->client_count, &ts,
-		    during_poll);
+		n = ppoll(sv->polls, sv->poll_count, &ts, during_poll);
 		now = clock_mono_us();
 		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->client_count;
-			     i++)
+			for (size_t i = 0; i < sv->poll_count; i++)
 				sv->polls[i].revents = 0;
 			continue;
 		}

@@ -8,10 +8,11 @@
 
 struct server_config {
 	struct walreceiver_config pg;
-	const char *host, *port; /* to listen on */
-	size_t buffer_size;      /* of the ring, bytes */
-	int64_t slow_timeout_us; /* 0: slow clients are never ended */
-	int64_t drain_us;        /* how long acks are waited for at shutdown */
+	const char *host, *port;    /* to listen on */
+	const char *metrics_listen; /* HOST:PORT of the pages; NULL: none */
+	size_t buffer_size;         /* of the ring, bytes */
+	int64_t slow_timeout_us;    /* 0: slow clients are never ended */
+	int64_t drain_us; /* how long acks are waited for at shutdown */
 	const char *const *required; /* names of consumers */
 	size_t required_count;
 };
