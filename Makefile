@@ -35,7 +35,7 @@ ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
 PB = $(patsubst proto/%.proto,$(OUT)/gen/%.pb,$(wildcard proto/*.proto))
-GEN = $(PB) $(OUT)/gen/saslprep_tables
+GEN = $(PB) $(OUT)/gen/saslprep_tables $(OUT)/gen/status_page
 OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(GEN:$(OUT)/%=$(OUT)/obj/%.o)
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
@@ -59,6 +59,11 @@ $(OUT)/gen/%.pb.c $(OUT)/gen/%.pb.h &: proto/%.proto
 
 $(OUT)/gen/saslprep_tables.c: src/pg/saslprep_tables.py \
 		src/pg/saslprep_tables.h
+	@mkdir -p $(@D)
+	$(PYTHON) $< >$@
+
+$(OUT)/gen/status_page.c: src/server/status_page.py src/server/status.html \
+		src/server/status_page.h
 	@mkdir -p $(@D)
 	$(PYTHON) $< >$@
 

@@ -35,6 +35,7 @@ enum refusal {
 };
 
 struct metrics {
+	int64_t started_at; /* monotonic us */
 	uint64_t refused[REFUSED_REASONS];
 	uint64_t accepted;   /* connections of clients */
 	uint64_t handshakes; /* of TLS that were completed */

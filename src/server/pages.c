@@ -2,9 +2,14 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "server/health.h"
+#include "server/status_json.h"
+#include "server/status_page.h"
 
 #define TEXT "text/plain; charset=utf-8"
+#define HTML "text/html; charset=utf-8"
+#define JSON "application/json"
 
 /* Whoever gets an answer knows that the loop goes round. It does while
  * streams are drained, too: nothing is to be restarted for that. */
@@ -34,7 +39,24 @@ put_readyz(struct buf *to, const struct view *v)
 	return 503;
 }
 
+static int
+put_status_page(struct buf *to, const struct view *v)
+{
+	(void)v;
+	buf_put(to, status_page, status_page_len);
+	return 200;
+}
+
+static int
+put_status_json(struct buf *to, const struct view *v)
+{
+	status_json(to, v->sessions, *v->connections, clock_wall_us());
+	return 200;
+}
+
 static const struct page pages[] = {
+	{ "/", HTML, put_status_page },
+	{ "/status.json", JSON, put_status_json },
 	{ "/healthz", TEXT, put_healthz },
 	{ "/readyz", TEXT, put_readyz },
 };

@@ -138,6 +138,7 @@ server_init(struct server *sv, const struct server_config *config,
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
 	sv->listener = -1;
+	sv->metrics.started_at = clock_mono_us();
 	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);

@@ -15,9 +15,10 @@
 struct survey {
 	const struct session_list *l;
 	const struct publish *p;
-	const struct status_at *at;
-	lsn_t head; /* the highest position the server has told */
-	lsn_t low;  /* the lowest position that counts; 0: nobody's does */
+	size_t connections;
+	int64_t wall_us; /* now */
+	lsn_t head;      /* the highest position the server has told */
+	lsn_t low;       /* the lowest position that counts; 0: nobody's does */
 };
 
 static lsn_t
@@ -68,7 +69,7 @@ put_behind(struct buf *to, const struct survey *v, lsn_t lsn)
 	else
 		json_u64(to, "behind_bytes", v->head > lsn ? v->head - lsn : 0);
 	json_seconds(to, "behind_seconds",
-	    streaming ? lag_age(&v->p->lag, lsn, v->at->wall_us) : -1);
+	    streaming ? lag_age(&v->p->lag, lsn, v->wall_us) : -1);
 }
 
 static const char *
@@ -89,8 +90,8 @@ put_walstream(struct buf *to, const struct survey *v)
 		: !l->wr->was_ready       ? "starting"
 		: walreceiver_able(l->wr) ? "serving"
 					  : "not serving");
-	json_seconds(to, "time", v->at->wall_us);
-	json_seconds(to, "uptime_seconds", l->now - v->at->started_at);
+	json_seconds(to, "time", v->wall_us);
+	json_seconds(to, "uptime_seconds", l->now - l->metrics->started_at);
 	json_close(to, '}');
 }
 
@@ -225,7 +226,7 @@ put_clients(struct buf *to, const struct survey *v)
 	const struct metrics *m = v->l->metrics;
 
 	json_open(to, "clients", '{');
-	json_u64(to, "connections", v->at->connections);
+	json_u64(to, "connections", v->connections);
 	json_u64(to, "accepted", m->accepted);
 	json_u64(to, "tls_handshakes", m->handshakes);
 	json_open(to, "refused", '{');
@@ -368,13 +369,14 @@ put_streams(struct buf *to, const struct survey *v)
 }
 
 void
-status_json(struct buf *to, const struct session_list *l,
-    const struct status_at *at)
+status_json(struct buf *to, const struct session_list *l, size_t connections,
+    int64_t wall_us)
 {
 	const struct publish *p = l->wr->publish;
 	struct survey v = { .l = l,
 		.p = p,
-		.at = at,
+		.connections = connections,
+		.wall_us = wall_us,
 		.head = lsn_max(lsn_max(l->wr->server_lsn, l->wr->received),
 		    p->complete_lsn),
 		.low = lowest(l->quorum) };

@@ -18,14 +18,9 @@
 #define STATUS_STREAMS 500
 #define STATUS_BYTES ((size_t)1 << 20)
 
-struct status_at {
-	int64_t wall_us;    /* now, Unix epoch */
-	int64_t started_at; /* monotonic, as sessions->now */
-	size_t connections; /* of clients */
-};
-
-/* Appends it; to->failed when there was no room. */
+/* Appends it; to->failed when there was no room. connections: of clients, now;
+ * wall_us: now, Unix epoch. */
 void status_json(struct buf *to, const struct session_list *l,
-    const struct status_at *at);
+    size_t connections, int64_t wall_us);
 
 #endif

@@ -31,7 +31,6 @@ static struct buf out;
 static struct session session[1200];
 static const char *const publications[] = { "pub", "other" };
 static struct walreceiver_config config;
-static const struct status_at at = { WALL, NOW - SECONDS(60), 7 };
 
 static void
 streaming(void)
@@ -57,6 +56,7 @@ setup(void **state)
 	(void)state;
 	memset(&wr, 0, sizeof(wr));
 	memset(&metrics, 0, sizeof(metrics));
+	metrics.started_at = NOW - SECONDS(60);
 	memset(&publish, 0, sizeof(publish));
 	memset(session, 0, sizeof(session));
 	ring_init(&ring, 1 << 20);
@@ -127,7 +127,7 @@ static const char *
 told(void)
 {
 	buf_reset(&out);
-	status_json(&out, &list, &at);
+	status_json(&out, &list, 7, WALL);
 	assert_false(out.failed);
 	return buf_cstr(&out);
 }
@@ -346,7 +346,7 @@ test_no_room(void **state)
 	streaming();
 	buf_free(&out);
 	buf_init(&out, 300);
-	status_json(&out, &list, &at);
+	status_json(&out, &list, 7, WALL);
 	assert_true(out.failed);
 }
 
