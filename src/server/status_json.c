@@ -58,18 +58,20 @@ absent_holds(const struct survey *v, const struct consumer *c)
 	return is_absent(c) && position <= v->low && position < v->head;
 }
 
-/* How late is who stands there? Of what is not received, nothing is known. */
+/* How late is who stands there? What was not received may be older still, so
+ * that it is not late is known only while everything comes. */
 static void
 put_behind(struct buf *to, const struct survey *v, lsn_t lsn)
 {
-	bool streaming = walreceiver_streaming(v->l->wr);
+	int64_t age = lag_age(&v->p->lag, lsn, v->wall_us);
 
+	if (age == 0 && !walreceiver_streaming(v->l->wr))
+		age = -1;
 	if (lsn == 0)
 		json_null(to, "behind_bytes");
 	else
 		json_u64(to, "behind_bytes", v->head > lsn ? v->head - lsn : 0);
-	json_seconds(to, "behind_seconds",
-	    streaming ? lag_age(&v->p->lag, lsn, v->wall_us) : -1);
+	json_seconds(to, "behind_seconds", age);
 }
 
 static const char *

@@ -2,7 +2,10 @@
 
 import contextlib
 import copy
+import itertools
 import json
+import math
+import random
 import time
 import urllib.request
 
@@ -179,15 +182,15 @@ def test_postgresql_goes_away(pg, three, look):
     three.load.stop()
     pg.stop()
     try:
-        page.wait("document.querySelector('#headline').textContent"
-                  ".startsWith('Not streaming')")
+        page.wait("document.querySelector('#headline').textContent ==="
+                  " 'Not connected to PostgreSQL'")
         page.wait("document.querySelector('#server').textContent"
                   ".includes('Problem')")
         shots(page, "offline")
     finally:
         pg.start()
     page.wait("!document.querySelector('#headline').textContent"
-              ".startsWith('Not streaming')", 40)
+              ".startsWith('Not ')", 40)
 
 
 def test_pauses_while_hidden(serve, look, browser):
@@ -260,6 +263,55 @@ def test_many(three, look, n, listed):
                        ".filter(r => r.offsetHeight).length") == 1
         page.js("filter.value = ''; filter.dispatchEvent(new Event('input'))")
         shots(page, f"many-{n}")
+    finally:
+        stand_in.close()
+
+
+def test_history(three, look):
+    """Five minutes are kept, and can be pointed at."""
+    told = state_of(three)
+    told["absent"] = []
+    told["slot"]["held_by"] = []
+    for i, one in enumerate(told["streams"]):
+        one.update(consumer=("billing", "search-index", "audit")[i],
+                   state="current", holds=False)
+    turns = itertools.count(1)
+    wave = random.Random(1)
+
+    def now():
+        n = next(turns)
+        fresh = copy.deepcopy(told)
+        fresh["walstream"]["time"] += 3 * n
+        fresh["walstream"]["uptime_seconds"] += 3 * n
+        burst = 4 if 50 < n < 70 else 1
+        told["received"]["events"] += int(
+            3 * burst * (900 + 200 * math.sin(n / 9) + wave.gauss(0, 40)))
+        told["received"]["bytes"] = told["received"]["events"] * 310
+        late = max(0, n - 52) / 4 if n < 72 else max(0, 5 - (n - 72))
+        fresh["slot"]["behind_seconds"] = late + wave.uniform(0, 0.2)
+        fresh["slot"]["behind_bytes"] = int(late * 1.3e6 + 4000)
+        return fresh
+
+    stand_in = StandIn(page_of(three), now)
+    try:
+        page = live(look(stand_in.url))
+        page.js("(async () => { for (let i = 0; i < 140; i++)"
+                " await ask(); })()")
+        # From 5 minutes and a gap ago, every 3 s.
+        assert page.js("history.length") == 103
+        assert page.js("history[history.length - 1].t - history[0].t") == 306
+        now_shown = page.text(".now span")
+        page.call("Input.dispatchMouseEvent", type="mouseMoved",
+                  **page.js("(() => { const r = document.querySelector("
+                            "'.plot').getBoundingClientRect(); return "
+                            "{ x: r.left + r.width * 0.4,"
+                            " y: r.top + 20 }; })()"))
+        assert page.text(".scale span") != "5 min ago"
+        assert page.text(".now span") != now_shown
+        page.shot(SHOTS / "pointed-at-desktop-light.png")
+        page.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+        assert page.text(".scale span") == "5 min ago"
+        shots(page, "history")
     finally:
         stand_in.close()
 

@@ -217,6 +217,8 @@ test_problem(void **state)
 	assert_told(text, "\"problem\":\"connection \\\"refused\\\"\"");
 	assert_told(text, "\"retry_seconds\":2.000");
 	assert_told(text, "\"behind_bytes\":2048,\"behind_seconds\":null");
+	lag_note(&publish.lag, 0x1100, WALL - SECONDS(30));
+	assert_told(told(), "\"behind_seconds\":30.000");
 }
 
 /* Those that are furthest behind come first, and are named as holders. */
