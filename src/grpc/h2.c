@@ -13,6 +13,7 @@ struct h2 {
 	nghttp2_session *ng;
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
+	const char *peer;
 	struct h2_stream *streams, *dead;
 };
 
@@ -556,6 +557,18 @@ h2_consumer(const struct h2_stream *s)
 	if (s->request == NULL)
 		return "";
 	return s->request->long_consumer ? NULL : s->request->consumer;
+}
+
+void
+h2_set_peer(struct h2 *h, const char *peer)
+{
+	h->peer = peer;
+}
+
+const char *
+h2_peer(const struct h2_stream *s)
+{
+	return s->h2->peer != NULL ? s->h2->peer : "?";
 }
 
 void

@@ -30,6 +30,7 @@ client_new(int fd, const struct addr *from, struct session_list *sessions)
 	if (c != NULL && (c->h2 = h2_new_server(methods, sessions)) != NULL) {
 		c->conn = conn;
 		c->from = *from;
+		h2_set_peer(c->h2, c->from.text);
 		log_debug("client.connected", "%s connected", from->text);
 		return c;
 	}

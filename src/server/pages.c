@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "http/prom.h"
+#include "server/exposition.h"
 #include "server/health.h"
 
 #define TEXT "text/plain; charset=utf-8"
@@ -16,12 +18,19 @@ put_healthz(struct buf *to, const struct view *v)
 	return 200;
 }
 
+bool
+pages_ready(const struct view *v)
+{
+	return v->sessions->wr->was_ready &&
+	    health_of(v->sessions) == HEALTH_SERVING;
+}
+
 static int
 put_readyz(struct buf *to, const struct view *v)
 {
 	const struct walreceiver *wr = v->sessions->wr;
 
-	if (wr->was_ready && health_of(v->sessions) == HEALTH_SERVING) {
+	if (pages_ready(v)) {
 		buf_put_str(to, "ok\n");
 		return 200;
 	}
@@ -35,6 +44,7 @@ put_readyz(struct buf *to, const struct view *v)
 }
 
 static const struct page pages[] = {
+	{ "/metrics", PROM_TYPE, exposition_put },
 	{ "/healthz", TEXT, put_healthz },
 	{ "/readyz", TEXT, put_readyz },
 };

@@ -31,8 +31,8 @@ struct publish {
 	struct relation_cache relations;
 	struct oidmap shapes; /* a struct note for each: its RelationEvent */
 	struct typecat types;
-	bool sure; /* types were read again for the message that is next */
-	int64_t now;      /* monotonic us; its owner's */
+	bool sure;   /* types were read again for the message that is next */
+	int64_t now; /* monotonic us; its owner's */
 	int64_t types_at; /* when types were read last */
 
 	lsn_t start_lsn;       /* where this COPY began */
@@ -57,6 +57,9 @@ struct publish {
 
 	struct buf message;            /* scratch: an event, framed */
 	uint64_t events, transactions; /* appended, ever */
+	uint64_t by_op[EVENT_MESSAGE + 1], bytes; /* of the events */
+	int64_t commit_at, commit_us; /* the last commit came then, monotonic;
+					 and was made then, Unix epoch; 0 */
 };
 
 /* Returns 0, or -1 when out of memory. ring must outlive p. max_event bounds
