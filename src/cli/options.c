@@ -98,6 +98,8 @@ static const struct option table[] = {
 	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
 	{ OPT_LOG_LEVEL, "log-level", 0, "error|warn|info|debug", NULL, "info",
 	    NULL, 0, OPTIONAL, "log what is as important as this, or more" },
+	{ OPT_LOG_FORMAT, "log-format", 0, "text|json", NULL, "text", NULL, 0,
+	    OPTIONAL, "a line to read, or a JSON object a line" },
 	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print this help" },
 	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,

@@ -13,7 +13,7 @@ struct h2 {
 	nghttp2_session *ng;
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
-	const char *peer; /* borrowed; NULL: unknown */
+	const char *peer;
 	struct h2_stream *streams, *dead;
 };
 
@@ -568,7 +568,7 @@ h2_set_peer(struct h2 *h, const char *peer)
 const char *
 h2_peer(const struct h2_stream *s)
 {
-	return s->h2->peer;
+	return s->h2->peer != NULL ? s->h2->peer : "?";
 }
 
 void

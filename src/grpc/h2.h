@@ -103,10 +103,9 @@ void h2_reset(struct h2_stream *s);
 /* Server, in `open`: the value of the request header walstream-consumer, ""
  * without one, NULL when it is longer than REQUEST_MAX_VALUE. */
 const char *h2_consumer(const struct h2_stream *s);
-/* Server: who the connection is from, for whoever looks; it must outlive the
- * connection. */
+/* Who is at the other end, for those who tell of a stream; "?" until it is
+ * set. peer has to outlive h. */
 void h2_set_peer(struct h2 *h, const char *peer);
-/* Who a call is from; NULL when that was not said. */
 const char *h2_peer(const struct h2_stream *s);
 /* Tells the peer that no new stream will be accepted. */
 void h2_goaway(struct h2 *h);

@@ -50,6 +50,7 @@ httpd_init(struct httpd *h, const struct view *view)
 	h->listener = -1;
 	h->view = *view;
 	h->view.answers = h->answers;
+	h->view.start_us = clock_wall_us();
 	buf_init(&h->body, BODY_MAX);
 }
 

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/prom.h"
+#include "server/exposition.h"
 #include "server/health.h"
 #include "server/status_json.h"
 #include "server/status_page.h"
@@ -21,12 +23,19 @@ put_healthz(struct buf *to, const struct view *v)
 	return 200;
 }
 
+bool
+pages_ready(const struct view *v)
+{
+	return v->sessions->wr->was_ready &&
+	    health_of(v->sessions) == HEALTH_SERVING;
+}
+
 static int
 put_readyz(struct buf *to, const struct view *v)
 {
 	const struct walreceiver *wr = v->sessions->wr;
 
-	if (wr->was_ready && health_of(v->sessions) == HEALTH_SERVING) {
+	if (pages_ready(v)) {
 		buf_put_str(to, "ok\n");
 		return 200;
 	}
@@ -57,6 +66,7 @@ put_status_json(struct buf *to, const struct view *v)
 static const struct page pages[] = {
 	{ "/", HTML, put_status_page },
 	{ "/status.json", JSON, put_status_json },
+	{ "/metrics", PROM_TYPE, exposition_put },
 	{ "/healthz", TEXT, put_healthz },
 	{ "/readyz", TEXT, put_readyz },
 };

@@ -17,6 +17,7 @@ struct view {
 	const size_t *connections;           /* of clients, open now */
 	/* Answers to HTTP requests, by status. */
 	const uint64_t *answers;
+	int64_t start_us; /* we are running since then, Unix epoch */
 };
 
 struct page {
@@ -25,6 +26,9 @@ struct page {
 	 * answered with 500. Returns the status, 200 or 503. */
 	int (*put)(struct buf *to, const struct view *v);
 };
+
+/* Would a stream that is opened now be served? As /readyz says. */
+bool pages_ready(const struct view *v);
 
 /* The page at this path, or NULL. */
 const struct page *pages_find(const char *path);

@@ -59,6 +59,9 @@ struct publish {
 
 	struct buf message;            /* scratch: an event, framed */
 	uint64_t events, transactions; /* appended, ever */
+	uint64_t by_op[EVENT_MESSAGE + 1], bytes; /* of the events */
+	int64_t commit_at, commit_us; /* the last commit came then, monotonic;
+					 and was made then, Unix epoch; 0 */
 };
 
 /* Returns 0, or -1 when out of memory. ring must outlive p. max_event bounds

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +13,11 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/client.h"
+#include "server/dump.h"
 #include "server/httpd.h"
 #include "server/probe.h"
 #include "server/session.h"
+#include "server/signals.h"
 
 /* How long a stream waits to be put in place before it is told to retry. */
 #define PG_GRACE SECONDS(30)
@@ -25,6 +26,10 @@
 /* Out of descriptors: how long no connection is accepted. */
 #define ACCEPT_PAUSE MS(200)
 #define ACCEPT_BATCH 64
+/* A turn of the loop that takes longer is told of; a warning from when clients
+ * may notice. */
+#define SLOW_TURN MS(50)
+#define SLOW_TURN_WARN SECONDS(1)
 #define MAX_EVENT ((size_t)1 << 30)
 
 enum {
@@ -53,6 +58,7 @@ struct server {
 	int listener;
 	struct addr bound;
 	bool again;        /* the next turn must not wait */
+	int64_t cpu_us;    /* used when the last turn was over */
 	bool serving;      /* PostgreSQL was reached: connections are taken */
 	int64_t accept_at; /* not before: descriptors ran out */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
@@ -61,47 +67,6 @@ struct server {
 	size_t poll_cap, poll_count;
 	size_t httpd_at; /* where its places begin */
 };
-
-/* How many of them have come: to stop, to reload, to tell. */
-static volatile sig_atomic_t stops, reloads, dumps;
-
-static void
-on_signal(int sig)
-{
-	if (sig == SIGHUP)
-		reloads = 1;
-	else if (sig == SIGUSR1)
-		dumps = 1;
-	else
-		stops++;
-}
-
-/* Signals are delivered only inside ppoll, so none is missed. */
-static void
-catch_signals(sigset_t *during_poll)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-	sigset_t caught;
-
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGUSR1, &sa, NULL);
-	sigemptyset(&caught);
-	sigaddset(&caught, SIGTERM);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGHUP);
-	sigaddset(&caught, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &caught, during_poll);
-	/* Whoever started us may have blocked them. */
-	sigdelset(during_poll, SIGTERM);
-	sigdelset(during_poll, SIGINT);
-	sigdelset(during_poll, SIGHUP);
-	sigdelset(during_poll, SIGUSR1);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-}
 
 /* Room in the poll set for one more connection. */
 static int
@@ -152,7 +117,7 @@ server_init(struct server *sv, const struct server_config *config,
 		.next_at = INT64_MAX };
 	buf_init(&sv->sessions.scratch, 65536);
 	httpd_init(&sv->httpd,
-	    &(struct view){ &sv->sessions, &sv->client_count, NULL });
+	    &(struct view){ &sv->sessions, &sv->client_count, NULL, 0 });
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -405,25 +370,17 @@ reload(struct server *sv)
 	log_info("server.reloaded", "SIGHUP: read anew");
 }
 
-/* SIGUSR1: the state of everything, into the log. */
-static void
-dump(const struct server *sv)
-{
-	log_info("server.state", "%u streams, %zu connections",
-	    sv->sessions.count, sv->client_count);
-}
-
 /* What signals asked for, but to stop. */
 static void
 serve_signals(struct server *sv)
 {
-	if (reloads) {
-		reloads = 0;
+	if (signals_reload) {
+		signals_reload = 0;
 		reload(sv);
 	}
-	if (dumps) {
-		dumps = 0;
-		dump(sv);
+	if (signals_dump) {
+		signals_dump = 0;
+		dump(&sv->httpd.view);
 	}
 }
 
@@ -483,6 +440,22 @@ turn(struct server *sv, int64_t now, struct err *err)
 	return 0;
 }
 
+/* A turn that began then is over: everybody else had to wait for so long. */
+static void
+took(struct server *sv, int64_t began_at)
+{
+	int64_t us = clock_mono_us() - began_at, cpu = clock_cpu_us();
+
+	metrics_turn(&sv->metrics, us, cpu - sv->cpu_us);
+	sv->cpu_us = cpu;
+	if (us > SLOW_TURN_WARN)
+		log_limited(LOG_WARN, "server.slow_turn",
+		    "a turn of the loop took %d s", (int)(us / SECONDS(1)));
+	else if (us > SLOW_TURN)
+		log_limited(LOG_DEBUG, "server.slow_turn",
+		    "a turn of the loop took %d ms", (int)(us / MS(1)));
+}
+
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
@@ -490,26 +463,27 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 	struct timespec ts;
 	int seen = 0, n;
 
+	sv->cpu_us = clock_cpu_us();
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
-		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
+		if (wait < 0 || sv->again || signals_stop > seen ||
+		    signals_reload || signals_dump)
 			wait = 0;
 		ts.tv_sec = (time_t)(wait / 1000000);
 		ts.tv_nsec = (long)(wait % 1000000 * 1000);
 		n = ppoll(sv->polls, sv->poll_count, &ts, during_poll);
 		now = clock_mono_us();
-		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < sv->poll_count; i++)
-				sv->polls[i].revents = 0;
-			continue;
-		}
+		/* A signal: no revents are valid. */
+		for (size_t i = 0; n == -1 && i < sv->poll_count; i++)
+			sv->polls[i].revents = 0;
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);
-		if (stops > seen && sv->phase != RUNNING)
+		took(sv, now);
+		if (signals_stop > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
-		if (stops > seen) {
-			seen = stops;
+		if (signals_stop > seen) {
+			seen = signals_stop;
 			begin_drain(sv, now);
 		}
 		if (sv->phase != RUNNING && stopped(sv, now))
@@ -524,17 +498,20 @@ server_run(const struct server_config *config, struct err *err)
 	struct server sv;
 	int rc;
 
+	signals_ignore();
 	rc = server_init(&sv, config, err);
 	if (rc == 0) {
-		catch_signals(&during_poll);
+		signals_catch(&during_poll);
 		rc = run(&sv, &during_poll, err);
 	}
 	if (rc == 0)
 		log_info("server.stopped",
 		    "stopped, confirmed up to " LSN_FMT ", %" PRIu64
-		    " events of %" PRIu64 " transactions",
+		    " events of %" PRIu64 " transactions, longest turn %" PRIu64
+		    " ms (CPU %" PRIu64 " ms)",
 		    LSN_ARG(sv.wr.reported), sv.publish.events,
-		    sv.publish.transactions);
+		    sv.publish.transactions, sv.metrics.longest_us / 1000,
+		    sv.metrics.longest_cpu_us / 1000);
 	server_free(&sv);
 	return rc;
 }

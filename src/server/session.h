@@ -64,7 +64,6 @@ struct session {
 struct session_list {
 	struct session *first;
 	unsigned count;    /* all of them */
-	uint64_t opened;   /* ever */
 	unsigned attached; /* WAITING and LIVE: somebody to stream for */
 	struct ring *ring;
 	struct quorum *quorum;

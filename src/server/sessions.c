@@ -95,6 +95,7 @@ drop(struct session *s)
 	s->in_event = false;
 	s->batch_left = 0;
 	buf_reset(&s->out);
+	s->stream->code = GRPC_RESOURCE_EXHAUSTED; /* as the client sees it */
 	session_detach(s);
 	h2_reset(s->stream);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "event/json_out.h"
+#include "server/standing.h"
 
 /* A stream that has something to take, and takes nothing for so long. */
 #define STALLED_AFTER SECONDS(5)
@@ -70,7 +71,7 @@ put_behind(struct buf *to, const struct survey *v, lsn_t lsn)
 	if (lsn == 0)
 		json_null(to, "behind_bytes");
 	else
-		json_u64(to, "behind_bytes", v->head > lsn ? v->head - lsn : 0);
+		json_u64(to, "behind_bytes", standing_distance(lsn, v->head));
 	json_seconds(to, "behind_seconds", age);
 }
 
@@ -117,17 +118,12 @@ role_of(const struct walreceiver *wr)
 static void
 put_server(struct buf *to, const struct survey *v)
 {
-	static const char *const names[] = {
-#define X(state, name) [state] = name,
-		WALRECEIVER_STATES(X)
-#undef X
-	};
 	const struct walreceiver *wr = v->l->wr;
 	const struct conninfo *ci = wr->config->conninfo;
 	bool troubled = wr->last.kind != ERR_NONE;
 
 	json_open(to, "server", '{');
-	json_text(to, "state", names[wr->state]);
+	json_text(to, "state", walreceiver_state_name(wr));
 	json_seconds(to, "state_seconds", v->l->now - wr->state_at);
 	json_bool(to, "connected", wr->pg.state == PGCONN_READY);
 	json_text(to, "address", *wr->server == '\0' ? NULL : wr->server);
@@ -197,7 +193,11 @@ put_totals(struct buf *to, const struct survey *v)
 	json_open(to, "received", '{');
 	json_u64(to, "events", v->p->events);
 	json_u64(to, "transactions", v->p->transactions);
-	json_u64(to, "bytes", v->l->ring->total);
+	json_u64(to, "bytes", v->p->bytes);
+	json_close(to, '}');
+	json_open(to, "sent", '{');
+	json_u64(to, "events", v->l->metrics->sent_events);
+	json_u64(to, "bytes", v->l->metrics->sent_bytes);
 	json_close(to, '}');
 }
 
@@ -379,8 +379,7 @@ status_json(struct buf *to, const struct session_list *l, size_t connections,
 		.p = p,
 		.connections = connections,
 		.wall_us = wall_us,
-		.head = lsn_max(lsn_max(l->wr->server_lsn, l->wr->received),
-		    p->complete_lsn),
+		.head = standing_server_lsn(l),
 		.low = lowest(l->quorum) };
 
 	json_open(to, NULL, '{');

@@ -106,7 +106,7 @@ add(lsn_t acked, lsn_t sent, const char *name)
 	s->state = SESSION_LIVE;
 	s->list = &list;
 	s->stream = &stream;
-	s->number = ++list.opened;
+	s->number = list.count + 1;
 	s->since_at = s->moved_at = NOW - SECONDS(10);
 	s->walk.cursor = ring.next;
 	quorum_join(&quorum, &s->member, 0x1000);
@@ -170,6 +170,7 @@ test_beginning(void **state)
 	    "\"behind_bytes\":null,\"behind_seconds\":null,\"held_by\":[],"
 	    "\"holders\":0},"
 	    "\"received\":{\"events\":0,\"transactions\":0,\"bytes\":0},"
+	    "\"sent\":{\"events\":0,\"bytes\":0},"
 	    "\"buffer\":{\"size_bytes\":1048576,\"unsent_bytes\":0,"
 	    "\"kept_bytes\":0,\"full\":false,\"full_seconds\":null},"
 	    "\"clients\":{\"connections\":7,\"accepted\":0,"
