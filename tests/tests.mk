@@ -43,6 +43,13 @@ check-readme:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/readme \
 		$(PYTEST_ARGS)
 
+# The status page, in Chromium; pictures of it in build/page.
+check-page:
+	@tests/tools/deps page
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/page $(PYTEST_ARGS)
+
 # The static programs, and the whole integration suite in an empty chroot.
 check-static: static
 	@tests/tools/deps check-static
@@ -117,6 +124,7 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/fuzz -MMD -MP -fsanitize=fuzzer \
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
-.PHONY: check layers unit docs integration fidelity check-readme check-static \
+.PHONY: check layers unit docs integration fidelity check-readme check-page \
+	check-static \
 	check-image check-examples check-versions torture dose check-oracle \
 	fuzz fuzz-seeds

@@ -312,3 +312,15 @@ h2_over(const struct h2 *h)
 	return nghttp2_session_want_read(h->ng) == 0 &&
 	    nghttp2_session_want_write(h->ng) == 0;
 }
+
+void
+h2_set_peer(struct h2 *h, const char *peer)
+{
+	h->peer = peer;
+}
+
+const char *
+h2_peer(const struct h2_stream *s)
+{
+	return s->h2->peer != NULL ? s->h2->peer : "?";
+}

@@ -18,6 +18,7 @@ struct h2 {
 	nghttp2_session *ng;
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
+	const char *peer;
 	struct h2_stream *streams, *dead;
 
 	/* A server's: */

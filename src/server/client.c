@@ -70,6 +70,7 @@ open_connection(struct client *c, const struct arrival *a,
 	c->h2 = h2_new_server(methods_of(sessions), sessions, &c->rules->h2);
 	if (c->h2 == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	h2_set_peer(c->h2, c->from.text);
 	if (a->tls == NULL)
 		return 0;
 	c->opening = true;

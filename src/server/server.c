@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +11,20 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/clients.h"
+#include "server/dump.h"
 #include "server/health.h"
+#include "server/httpd.h"
 #include "server/listener.h"
 #include "server/probe.h"
 #include "server/session.h"
+#include "server/signals.h"
 
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
+/* A turn of the loop that takes longer is told of; a warning from when clients
+ * may notice. */
+#define SLOW_TURN MS(50)
+#define SLOW_TURN_WARN SECONDS(1)
 #define MAX_EVENT ((size_t)1 << 30)
 
 enum {
@@ -27,7 +33,7 @@ enum {
 	FD_CATALOG,
 	FD_LISTENERS,
 	FD_CLIENTS = FD_LISTENERS + LISTENERS_MAX
-}; /* places in the poll set */
+}; /* places in the poll set; behind the clients' come those of httpd */
 
 struct server {
 	const struct server_config *config;
@@ -43,63 +49,26 @@ struct server {
 	struct metrics metrics;
 	struct client_rules rules;
 	struct notify notify;
+	struct httpd httpd;
 	struct listeners listeners;
 	struct clients clients;
 	char where[1024]; /* it listens, for the log */
 	bool again;       /* the next turn must not wait */
+	int64_t cpu_us;   /* used when the last turn was over */
 	bool serving;     /* PostgreSQL was reached: connections are taken */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
 	struct pollfd *polls;
-	size_t poll_cap;
+	size_t poll_cap, poll_count;
+	size_t httpd_at; /* where its places begin */
 };
-
-/* How many of them have come: to stop, to reload, to tell. */
-static volatile sig_atomic_t stops, reloads, dumps;
-
-static void
-on_signal(int sig)
-{
-	if (sig == SIGHUP)
-		reloads = 1;
-	else if (sig == SIGUSR1)
-		dumps = 1;
-	else
-		stops++;
-}
-
-/* Signals are delivered only inside ppoll, so none is missed. */
-static void
-catch_signals(sigset_t *during_poll)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-	sigset_t caught;
-
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGUSR1, &sa, NULL);
-	sigemptyset(&caught);
-	sigaddset(&caught, SIGTERM);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGHUP);
-	sigaddset(&caught, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &caught, during_poll);
-	/* Whoever started us may have blocked them. */
-	sigdelset(during_poll, SIGTERM);
-	sigdelset(during_poll, SIGINT);
-	sigdelset(during_poll, SIGHUP);
-	sigdelset(during_poll, SIGUSR1);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-}
 
 /* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t need = FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT;
+	size_t need =
+	    FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT + HTTPD_POLLS;
 	size_t cap = sv->poll_cap * 2 > need ? sv->poll_cap * 2 : need;
 	struct pollfd *p;
 
@@ -118,6 +87,7 @@ server_init(struct server *sv, const struct server_config *config,
 {
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
+	sv->metrics.started_at = clock_mono_us();
 	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
@@ -145,6 +115,8 @@ server_init(struct server *sv, const struct server_config *config,
 	buf_init(&sv->sessions.scratch, 65536);
 	listeners_init(&sv->listeners, &config->listen, &sv->metrics);
 	clients_init(&sv->clients, &sv->listeners, &sv->sessions, &sv->rules);
+	httpd_init(&sv->httpd,
+	    &(struct view){ &sv->sessions, &sv->clients.count, NULL, 0 });
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -159,7 +131,9 @@ server_init(struct server *sv, const struct server_config *config,
 	if (listeners_open(&sv->listeners, err) == -1)
 		return -1;
 	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
-	return 0;
+	return config->metrics_listen == NULL
+	    ? 0
+	    : httpd_listen(&sv->httpd, config->metrics_listen, err);
 }
 
 static void
@@ -167,6 +141,7 @@ server_free(struct server *sv)
 {
 	clients_free(&sv->clients);
 	listeners_free(&sv->listeners);
+	httpd_free(&sv->httpd);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
@@ -206,6 +181,9 @@ prepare(struct server *sv, int64_t now)
 	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
 	until =
 	    earlier(until, clients_prepare(&sv->clients, p + FD_CLIENTS, now));
+	sv->httpd_at = FD_CLIENTS + sv->clients.count;
+	sv->poll_count = sv->httpd_at +
+	    httpd_prepare(&sv->httpd, p + sv->httpd_at, now, &until);
 	until = earlier(until, sv->sessions.next_at);
 	until = earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
@@ -323,25 +301,17 @@ reload(struct server *sv)
 	log_info("server.reloaded", "SIGHUP: read anew");
 }
 
-/* SIGUSR1: the state of everything, into the log. */
-static void
-dump(const struct server *sv)
-{
-	log_info("server.state", "%u streams, %zu connections",
-	    sv->sessions.count, sv->clients.count);
-}
-
 /* What signals asked for, but to stop. */
 static void
 serve_signals(struct server *sv)
 {
-	if (reloads) {
-		reloads = 0;
+	if (signals_reload) {
+		signals_reload = 0;
 		reload(sv);
 	}
-	if (dumps) {
-		dumps = 0;
-		dump(sv);
+	if (signals_dump) {
+		signals_dump = 0;
+		dump(&sv->httpd.view);
 	}
 }
 
@@ -397,8 +367,25 @@ turn(struct server *sv, int64_t now, struct err *err)
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
+	httpd_step(&sv->httpd, sv->polls + sv->httpd_at, now);
 	tell(sv, now);
 	return 0;
+}
+
+/* A turn that began then is over: everybody else had to wait for so long. */
+static void
+took(struct server *sv, int64_t began_at)
+{
+	int64_t us = clock_mono_us() - began_at, cpu = clock_cpu_us();
+
+	metrics_turn(&sv->metrics, us, cpu - sv->cpu_us);
+	sv->cpu_us = cpu;
+	if (us > SLOW_TURN_WARN)
+		log_limited(LOG_WARN, "server.slow_turn",
+		    "a turn of the loop took %d s", (int)(us / SECONDS(1)));
+	else if (us > SLOW_TURN)
+		log_limited(LOG_DEBUG, "server.slow_turn",
+		    "a turn of the loop took %d ms", (int)(us / MS(1)));
 }
 
 static int
@@ -408,28 +395,27 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 	struct timespec ts;
 	int seen = 0, n;
 
+	sv->cpu_us = clock_cpu_us();
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
-		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
+		if (wait < 0 || sv->again || signals_stop > seen ||
+		    signals_reload || signals_dump)
 			wait = 0;
 		ts.tv_sec = (time_t)(wait / 1000000);
 		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->clients.count, &ts,
-		    during_poll);
+		n = ppoll(sv->polls, sv->poll_count, &ts, during_poll);
 		now = clock_mono_us();
-		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->clients.count;
-			     i++)
-				sv->polls[i].revents = 0;
-			continue;
-		}
+		/* A signal: no revents are valid. */
+		for (size_t i = 0; n == -1 && i < sv->poll_count; i++)
+			sv->polls[i].revents = 0;
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);
-		if (stops > seen && sv->phase != RUNNING)
+		took(sv, now);
+		if (signals_stop > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
-		if (stops > seen) {
-			seen = stops;
+		if (signals_stop > seen) {
+			seen = signals_stop;
 			begin_drain(sv, now);
 		}
 		if (sv->phase != RUNNING && stopped(sv, now))
@@ -444,17 +430,20 @@ server_run(const struct server_config *config, struct err *err)
 	struct server sv;
 	int rc;
 
+	signals_ignore();
 	rc = server_init(&sv, config, err);
 	if (rc == 0) {
-		catch_signals(&during_poll);
+		signals_catch(&during_poll);
 		rc = run(&sv, &during_poll, err);
 	}
 	if (rc == 0)
 		log_info("server.stopped",
 		    "stopped, confirmed up to " LSN_FMT ", %" PRIu64
-		    " events of %" PRIu64 " transactions",
+		    " events of %" PRIu64 " transactions, longest turn %" PRIu64
+		    " ms (CPU %" PRIu64 " ms)",
 		    LSN_ARG(sv.wr.reported), sv.publish.events,
-		    sv.publish.transactions);
+		    sv.publish.transactions, sv.metrics.longest_us / 1000,
+		    sv.metrics.longest_cpu_us / 1000);
 	server_free(&sv);
 	return rc;
 }

@@ -46,6 +46,7 @@ session_new(struct h2_stream *stream, struct session_list *l)
 		s->next->prev = s;
 	l->first = s;
 	l->count++;
+	s->number = ++l->metrics->streams;
 	return s;
 }
 
@@ -72,6 +73,7 @@ session_detach(struct session *s)
 		    in_place ? &s->member : NULL, session_told(s));
 	quorum_leave(l->quorum, &s->member);
 	session_set_state(s, SESSION_GONE);
+	metrics_ended(l->metrics, s->stream->code);
 	s->moved_at = s->list->now;
 	log_info("session.closed",
 	    "stream%s%s closed: %" PRIu64
@@ -203,10 +205,13 @@ acknowledge(struct session *s, lsn_t lsn)
 		return;
 	}
 	s->acks++;
+	s->list->metrics->acks++;
+	s->list->metrics->idle_acks += lsn <= s->member.acked;
 	if (lsn <= s->walk.start_lsn)
 		return; /* it began there */
 	if (quorum_ack(&s->member, lsn, &err) == -1) {
-		log_warn("session.bad_ack", "%s", err.text);
+		s->list->metrics->bad_acks++;
+		log_limited(LOG_WARN, "session.bad_ack", "%s", err.text);
 		session_end(s, GRPC_INVALID_ARGUMENT, "%s", err.text);
 	}
 }

@@ -56,6 +56,7 @@ struct session {
 	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
+	uint64_t number;     /* the how-manieth it is; of no other stream */
 	struct session *next, *prev;
 };
 

@@ -95,6 +95,7 @@ drop(struct session *s)
 	s->in_event = false;
 	s->batch_left = 0;
 	buf_reset(&s->out);
+	s->stream->code = GRPC_RESOURCE_EXHAUSTED; /* as the client sees it */
 	session_detach(s);
 	h2_reset(s->stream);
 }
@@ -199,6 +200,7 @@ sessions_forget(struct session_list *l)
 	sessions_end(l, false, GRPC_DATA_LOSS,
 	    "the server was set back before what was confirmed: changes are "
 	    "gone; copy the tables anew");
+	lag_reset(&l->wr->publish->lag);
 	consumers_forget(l->consumers);
 	quorum_reset(l->quorum, l->quorum->confirmed);
 }
@@ -243,6 +245,7 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 			c->told = 0;
 		n++;
 	}
+	lag_reset(&l->wr->publish->lag);
 	ring_cut(l->ring, lsn);
 	quorum_cut(l->quorum, lsn);
 	consumers_cut(l->consumers, lsn);
