@@ -135,6 +135,8 @@ client_handshake(struct client *c, struct err *err)
 	}
 	if (tls_fault(c->conn.tls) == TLS_FAULT_PLAIN)
 		say_tls(c);
+	else
+		conn_say(c->conn.fd, "", 0); /* the alert was said */
 	c->dead = true;
 	return result;
 }

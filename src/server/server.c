@@ -26,9 +26,8 @@ enum {
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
-	FD_LISTENERS,
-	FD_CLIENTS = FD_LISTENERS + LISTENERS_MAX
-}; /* places in the poll set */
+	FD_LISTENERS
+}; /* places in the poll set; then clients */
 
 struct server {
 	const struct server_config *config;
@@ -94,11 +93,17 @@ catch_signals(sigset_t *during_poll)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
+static size_t
+first_client(const struct server *sv)
+{
+	return FD_LISTENERS + sv->listeners.places;
+}
+
 /* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t need = FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT;
+	size_t need = first_client(sv) + sv->clients.count + CLIENTS_ACCEPT;
 	size_t cap = sv->poll_cap * 2 > need ? sv->poll_cap * 2 : need;
 	struct pollfd *p;
 
@@ -139,11 +144,12 @@ server_init(struct server *sv, const struct server_config *config,
 	    config->pg.shutdown_grace_us);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
-	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
-	    grow_polls(sv) == -1)
+	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (listeners_open(&sv->listeners, err) == -1)
 		return -1;
+	if (grow_polls(sv) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
 	return 0;
 }
@@ -190,8 +196,8 @@ prepare(struct server *sv, int64_t now)
 	until = earlier(until, catalog_deadline(&sv->catalog, now));
 	until = earlier(until,
 	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
-	until =
-	    earlier(until, clients_prepare(&sv->clients, p + FD_CLIENTS, now));
+	until = earlier(until,
+	    clients_prepare(&sv->clients, p + first_client(sv), now));
 	until = earlier(until, sv->sessions.next_at);
 	until = earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
@@ -356,7 +362,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 
 	sv->sessions.now = now;
 	sv->again = false;
-	clients_read(&sv->clients, p + FD_CLIENTS, now);
+	clients_read(&sv->clients, p + first_client(sv), now);
 	accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
 	quorum_confirm(&sv->quorum);
@@ -385,28 +391,50 @@ turn(struct server *sv, int64_t now, struct err *err)
 	return 0;
 }
 
+/*
+ * poll refuses more descriptors than the process may have now (EINVAL), and a
+ * limit can be lowered while there are more. Then: a pause, and each of them.
+ */
+static int
+poll_each(struct pollfd *p, size_t count, const sigset_t *during_poll)
+{
+	struct timespec ts = { .tv_nsec = MS(10) * 1000 };
+
+	if (ppoll(NULL, 0, &ts, during_poll) == -1)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (poll(&p[i], 1, 0) == -1)
+			p[i].revents = 0;
+	return 0;
+}
+
+/* Waits for wait us at most. When a signal came, nobody is ready. */
+static void
+wait_for_events(struct server *sv, int64_t wait, const sigset_t *during_poll)
+{
+	size_t count = first_client(sv) + sv->clients.count;
+	struct timespec ts = { .tv_sec = (time_t)(wait / 1000000),
+		.tv_nsec = (long)(wait % 1000000 * 1000) };
+	int n = ppoll(sv->polls, count, &ts, during_poll);
+
+	if (n == -1 && errno == EINVAL)
+		n = poll_each(sv->polls, count, during_poll);
+	for (size_t i = 0; n == -1 && i < count; i++)
+		sv->polls[i].revents = 0;
+}
+
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
 	int64_t now = clock_mono_us(), wait;
-	struct timespec ts;
-	int seen = 0, n;
+	int seen = 0;
 
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
 		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
 			wait = 0;
-		ts.tv_sec = (time_t)(wait / 1000000);
-		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->clients.count, &ts,
-		    during_poll);
+		wait_for_events(sv, wait, during_poll);
 		now = clock_mono_us();
-		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->clients.count;
-			     i++)
-				sv->polls[i].revents = 0;
-			continue;
-		}
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);
