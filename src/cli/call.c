@@ -175,6 +175,18 @@ call_begin(struct call *c, const char *address, const char *default_host,
 	return 0;
 }
 
+/* The server may have said why it takes no more (an alert of TLS). */
+static int
+not_sent(struct call *c)
+{
+	struct err why;
+
+	if (c->secure && conn_read(&c->conn, READ_SIZE, &why) == CONN_ERROR &&
+	    why.kind != ERR_IO)
+		c->err = why;
+	return -1;
+}
+
 int
 call_send(struct call *c)
 {
@@ -184,7 +196,7 @@ call_send(struct call *c)
 	if (h2_over(c->h2) && c->stream != NULL)
 		return err_set(&c->err, ERR_PROTO,
 		    "the server does not speak HTTP/2, as gRPC does");
-	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? -1 : 0;
+	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? not_sent(c) : 0;
 }
 
 int

@@ -294,7 +294,8 @@ take_word(struct options *o, const struct command *commands, const char *word,
 	const struct option *opt;
 	const struct command *c;
 
-	if (strstr(word, "password=") != NULL || strstr(word, "://") != NULL)
+	if (strstr(word, "password=") != NULL ||
+	    (strstr(word, "://") != NULL && strncmp(word, "unix:", 5) != 0))
 		return err_set(err, ERR_USAGE,
 		    "a connection string goes behind --connection");
 	if (o->command != NULL) {

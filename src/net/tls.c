@@ -326,21 +326,23 @@ static const struct {
 	const char *text; /* NULL: OpenSSL's */
 } faults[] = {
 	{ SSL_R_HTTP_REQUEST, TLS_FAULT_PLAIN,
-	    "it speaks HTTP in the clear, this port speaks TLS" },
+	    "TLS: it speaks HTTP in the clear, this port speaks TLS" },
 	{ SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_GARBAGE,
-	    "what it says is not TLS" },
+	    "TLS: what it says is not TLS" },
 	{ SSL_R_NO_SHARED_CIPHER, TLS_FAULT_CIPHER, NULL },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAULT_ALPN,
-	    "it does not offer HTTP/2 (ALPN h2)" },
+	    "TLS: it does not offer HTTP/2 (ALPN h2)" },
 	{ SSL_R_CALLBACK_FAILED, TLS_FAULT_ALPN,
-	    "it does not offer HTTP/2: there is no ALPN" },
+	    "TLS: it does not offer HTTP/2: there is no ALPN" },
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, TLS_FAULT_NO_CERT,
-	    "it has no certificate, which --tls-client-ca asks for" },
+	    "TLS: it has no certificate, which --tls-client-ca asks for" },
 };
 
 static void
 explain_client(struct tls *t, int reason, const char *text, struct err *err)
 {
+	const char *what = NULL;
+
 	t->fault = is_version(reason) ? TLS_FAULT_VERSION : TLS_FAULT_OTHER;
 	if (reason == SSL_R_WRONG_VERSION_NUMBER &&
 	    memcmp(t->head, "PRI ", 4) == 0)
@@ -349,9 +351,10 @@ explain_client(struct tls *t, int reason, const char *text, struct err *err)
 		if (faults[i].reason == reason) {
 			t->fault = faults[i].fault;
 			if (faults[i].text != NULL)
-				text = faults[i].text;
+				what = faults[i].text;
 		}
-	err_set(err, ERR_PROTO, "TLS: %s", text);
+	err_set(err, ERR_PROTO, what != NULL ? "%s" : "TLS: %s",
+	    what != NULL ? what : text);
 }
 
 static void

@@ -181,6 +181,8 @@ client_handshake(struct client *c, int64_t now, struct err *err)
 	}
 	if (tls_fault(c->conn.tls) == TLS_FAULT_PLAIN)
 		say_tls(c);
+	else
+		conn_say(c->conn.fd, "", 0); /* the alert was said */
 	c->dead = true;
 	return result;
 }

@@ -1,8 +1,6 @@
 #include "server/server.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +13,7 @@
 #include "server/health.h"
 #include "server/httpd.h"
 #include "server/listener.h"
+#include "server/polls.h"
 #include "server/probe.h"
 #include "server/session.h"
 #include "server/signals.h"
@@ -31,9 +30,8 @@ enum {
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
-	FD_LISTENERS,
-	FD_CLIENTS = FD_LISTENERS + LISTENERS_MAX
-}; /* places in the poll set; behind the clients' come those of httpd */
+	FD_LISTENERS
+}; /* places in the poll set; then clients, then those of httpd */
 
 struct server {
 	const struct server_config *config;
@@ -58,27 +56,23 @@ struct server {
 	bool serving;     /* PostgreSQL was reached: connections are taken */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
-	struct pollfd *polls;
-	size_t poll_cap, poll_count;
+	struct polls polls;
 	size_t httpd_at; /* where its places begin */
 };
+
+static size_t
+first_client(const struct server *sv)
+{
+	return FD_LISTENERS + sv->listeners.places;
+}
 
 /* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t need =
-	    FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT + HTTPD_POLLS;
-	size_t cap = sv->poll_cap * 2 > need ? sv->poll_cap * 2 : need;
-	struct pollfd *p;
-
-	if (need <= sv->poll_cap)
-		return 0;
-	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
-		return -1;
-	sv->polls = p;
-	sv->poll_cap = cap;
-	return 0;
+	return polls_reserve(&sv->polls,
+	    first_client(sv) + sv->clients.count + CLIENTS_ACCEPT +
+		HTTPD_POLLS);
 }
 
 static int
@@ -125,11 +119,12 @@ server_init(struct server *sv, const struct server_config *config,
 	    config->pg.shutdown_grace_us);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
-	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
-	    grow_polls(sv) == -1)
+	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (listeners_open(&sv->listeners, err) == -1)
 		return -1;
+	if (grow_polls(sv) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
 	return config->metrics_listen == NULL
 	    ? 0
@@ -149,7 +144,7 @@ server_free(struct server *sv)
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
-	free(sv->polls);
+	polls_free(&sv->polls);
 	notify_free(&sv->notify);
 }
 
@@ -165,7 +160,7 @@ prepare(struct server *sv, int64_t now)
 {
 	int64_t until = walreceiver_deadline(&sv->wr, now);
 	short pg = walreceiver_want(&sv->wr);
-	struct pollfd *p = sv->polls;
+	struct pollfd *p = sv->polls.at;
 	bool taking = sv->serving && sv->phase == RUNNING;
 
 	/* With nothing to wait for, a hangup must not wake us over and over. */
@@ -179,10 +174,10 @@ prepare(struct server *sv, int64_t now)
 	until = earlier(until, catalog_deadline(&sv->catalog, now));
 	until = earlier(until,
 	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
-	until =
-	    earlier(until, clients_prepare(&sv->clients, p + FD_CLIENTS, now));
-	sv->httpd_at = FD_CLIENTS + sv->clients.count;
-	sv->poll_count = sv->httpd_at +
+	until = earlier(until,
+	    clients_prepare(&sv->clients, p + first_client(sv), now));
+	sv->httpd_at = first_client(sv) + sv->clients.count;
+	sv->polls.count = sv->httpd_at +
 	    httpd_prepare(&sv->httpd, p + sv->httpd_at, now, &until);
 	until = earlier(until, sv->sessions.next_at);
 	until = earlier(until, notify_deadline(&sv->notify));
@@ -195,7 +190,7 @@ static void
 accept_clients(struct server *sv, int64_t now)
 {
 	if (grow_polls(sv) == 0)
-		clients_accept(&sv->clients, sv->polls + FD_LISTENERS, now);
+		clients_accept(&sv->clients, sv->polls.at + FD_LISTENERS, now);
 	else
 		listeners_pause(&sv->listeners, now);
 }
@@ -335,13 +330,13 @@ tell(struct server *sv, int64_t now)
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
-	const struct pollfd *p = sv->polls;
+	const struct pollfd *p = sv->polls.at;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
 	short catalog = p[FD_CATALOG].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
-	clients_read(&sv->clients, p + FD_CLIENTS, now);
+	clients_read(&sv->clients, p + first_client(sv), now);
 	accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
 	quorum_confirm(&sv->quorum);
@@ -367,7 +362,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
-	httpd_step(&sv->httpd, sv->polls + sv->httpd_at, now);
+	httpd_step(&sv->httpd, sv->polls.at + sv->httpd_at, now);
 	tell(sv, now);
 	return 0;
 }
@@ -392,8 +387,7 @@ static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
 	int64_t now = clock_mono_us(), wait;
-	struct timespec ts;
-	int seen = 0, n;
+	int seen = 0;
 
 	sv->cpu_us = clock_cpu_us();
 	for (;;) {
@@ -401,13 +395,8 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 		if (wait < 0 || sv->again || signals_stop > seen ||
 		    signals_reload || signals_dump)
 			wait = 0;
-		ts.tv_sec = (time_t)(wait / 1000000);
-		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, sv->poll_count, &ts, during_poll);
+		polls_wait(&sv->polls, wait, during_poll);
 		now = clock_mono_us();
-		/* A signal: no revents are valid. */
-		for (size_t i = 0; n == -1 && i < sv->poll_count; i++)
-			sv->polls[i].revents = 0;
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);

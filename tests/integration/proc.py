@@ -76,12 +76,12 @@ def fails(*args, naming=(), code=None, env=None):
 class Process:
     """A walstream that stays, its standard error read as it comes."""
 
-    def __init__(self, *args, env=None):
+    def __init__(self, *args, env=None, run_by=()):
         self.args = args
         self.lines = []
         self.expected = (0,)
         self.child = subprocess.Popen(
-            [binary(), *args], env=environment(env), text=True,
+            [*run_by, binary(), *args], env=environment(env), text=True,
             encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=True)
@@ -167,8 +167,8 @@ class Process:
 class Server(Process):
     """`walstream start`, listening once wait_listening() has returned."""
 
-    def __init__(self, *args, env=None):
-        super().__init__(*args, env=env)
+    def __init__(self, *args, env=None, run_by=()):
+        super().__init__(*args, env=env, run_by=run_by)
         self.host, self.port = None, None
 
     def wait_listening(self):
