@@ -1,6 +1,7 @@
 #ifndef CLI_CALL_H
 #define CLI_CALL_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "grpc/h2.h"
 #include "net/conn.h"
@@ -14,11 +15,16 @@ struct call {
 	struct h2 *h2;
 	struct h2_stream *stream; /* the handler's closed sets it to NULL */
 	struct err err;           /* what went wrong; ERR_NONE: nothing */
+	struct buf authorization; /* "Bearer TOKEN", or empty */
 };
 
 void call_init(struct call *c);
 /* Runs the handler's closed if the call is not over. */
 void call_free(struct call *c);
+
+/* From now on the call has the first token of a file, NULL: none. Returns 0,
+ * or -1 with c->err. */
+int call_read_token(struct call *c, const char *file);
 
 /* Connects to address (HOST:PORT; what it leaves out is host and port) within
  * timeout_ms and starts the call. Returns 0, or -1 with c->err. */

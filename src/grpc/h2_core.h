@@ -12,6 +12,7 @@ struct h2 {
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
 	struct h2_stream *streams, *dead;
+	const char *authorization; /* a client's, or NULL */
 };
 
 /* A header; nghttp2 copies it when it is submitted. */

@@ -45,6 +45,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct access access;
 	struct watches watches;
 	struct metrics metrics;
 	struct notify notify;
@@ -146,6 +147,7 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.access = &sv->access,
 		.watches = &sv->watches,
 		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
@@ -159,6 +161,9 @@ server_init(struct server *sv, const struct server_config *config,
 	    config->pg.shutdown_grace_us);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
+	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
+	    -1)
+		return -1;
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -174,6 +179,7 @@ server_free(struct server *sv)
 		sv->clients = c->next;
 		client_del(c);
 	}
+	access_free(&sv->access);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
@@ -392,8 +398,30 @@ stopped(struct server *sv, int64_t now)
 static void
 reload(struct server *sv)
 {
-	(void)sv;
+	struct err err;
+	unsigned n;
+
+	if (access_reload(&sv->access, &err) == -1) {
+		log_error("server.reload_failed",
+		    "the tokens stay as they were: %s", err.text);
+		return;
+	}
+	n = sessions_readmit(&sv->sessions);
+	if (n > 0)
+		log_info("access.revoked",
+		    "%u streams ended: their tokens are gone or changed", n);
 	log_info("server.reloaded", "SIGHUP: read anew");
+}
+
+/* Whoever gets at the port gets at the data. */
+static void
+warn_if_exposed(const struct server *sv)
+{
+	if (!addr_is_local(&sv->bound) && sv->config->token_file == NULL)
+		log_warn("server.exposed",
+		    "%s takes clients from other machines, and asks nobody for "
+		    "a token (--auth-token-file)",
+		    sv->bound.text);
 }
 
 /* SIGUSR1: the state of everything, into the log. */
@@ -460,6 +488,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->bound.text);
+		warn_if_exposed(sv);
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);

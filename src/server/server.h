@@ -14,6 +14,7 @@ struct server_config {
 	int64_t slow_timeout_us; /* 0: slow clients are never ended */
 	int64_t drain_us;        /* how long acks are waited for at shutdown */
 	bool reflection;         /* is served */
+	const char *token_file;  /* of tokens; NULL: none are needed */
 	const char *const *required; /* names of consumers */
 	size_t required_count;
 };
