@@ -151,6 +151,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 
 	c->pg.slot = o->value[OPT_SLOT];
 	c->pg.messages = o->value[OPT_MESSAGES] != NULL;
+	c->token_file = o->value[OPT_AUTH_TOKEN_FILE];
 	c->reflection = o->value[OPT_NO_REFLECTION] == NULL;
 	c->metrics_listen = o->value[OPT_METRICS_LISTEN];
 	if (repl_check_slot_name(c->pg.slot, err) == -1 ||

@@ -20,6 +20,7 @@ struct h2 {
 	void *arg;
 	const char *peer;
 	struct h2_stream *streams, *dead;
+	const char *authorization; /* a client's, or NULL */
 
 	/* A server's: */
 	struct h2_limits *limits;

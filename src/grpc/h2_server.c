@@ -412,3 +412,12 @@ h2_consumer(const struct h2_stream *s)
 		return "";
 	return s->request->long_consumer ? NULL : s->request->consumer;
 }
+
+enum request_auth
+h2_authorization(const struct h2_stream *s, uint8_t bearer[SECRET_DIGEST])
+{
+	if (s->request == NULL)
+		return REQUEST_ANONYMOUS;
+	memcpy(bearer, s->request->bearer, SECRET_DIGEST);
+	return s->request->auth;
+}

@@ -246,6 +246,18 @@ warn_exposed(const struct listeners *l)
 	}
 }
 
+bool
+listeners_exposed(const struct listeners *l)
+{
+	const struct tls_server_settings *tls = &l->config->tls;
+	bool known = tls->client_ca != NULL && !tls->client_optional;
+
+	for (size_t i = 0; i < l->count && !known; i++)
+		if (!addr_is_local(&l->at[i].addr))
+			return true;
+	return false;
+}
+
 int
 listeners_open(struct listeners *l, struct err *err)
 {

@@ -65,6 +65,9 @@ void listeners_free(struct listeners *l);
  * stays in use. */
 int listeners_reload(struct listeners *l, struct err *err);
 
+/* May anybody come from other machines, who need not show a certificate? */
+bool listeners_exposed(const struct listeners *l);
+
 /* "127.0.0.1:50051 with TLS, unix:/run/walstream.sock" */
 void listeners_describe(const struct listeners *l, char *text, size_t cap);
 

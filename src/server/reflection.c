@@ -6,6 +6,7 @@
 
 #include "event/proto_reflection.h"
 #include "grpc/descriptors.h"
+#include "server/session.h"
 
 #define MAX_REQUEST 4096
 /* Requests that wait for the client to take answers, bytes. */
@@ -14,6 +15,8 @@
 #define MAX_ANSWER ((size_t)64 * 1024)
 
 struct reflection {
+	const struct session_list *list;
+	struct pass pass;
 	struct buf waiting; /* requests, each behind its length (two bytes) */
 	struct buf out;     /* the answer that is being sent, framed */
 	/* How it ends, once what waits was answered. */
@@ -25,14 +28,19 @@ struct reflection {
 static void
 reflection_open(struct h2_stream *s, void *arg)
 {
-	struct reflection *r = calloc(1, sizeof(*r));
+	const struct session_list *l = arg;
+	struct reflection *r;
+	struct pass pass;
 
-	(void)arg;
-	s->user = r;
-	if (r == NULL) {
+	if (!access_admit(l->access, s, l->now, &pass))
+		return;
+	if ((s->user = r = calloc(1, sizeof(*r))) == NULL) {
+		pass_drop(&pass);
 		h2_end(s, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
+	r->list = l;
+	r->pass = pass;
 	buf_init(&r->waiting, MAX_WAITING);
 	buf_init(&r->out, MAX_ANSWER + FRAME_HEAD);
 	h2_respond(s);
@@ -68,6 +76,12 @@ reflection_message(struct h2_stream *s, const uint8_t *p, size_t n)
 
 	if (r == NULL || r->over)
 		return;
+	/* It knows the same whatever its token may see. */
+	if (access_renew(r->list->access, &r->pass) == PASS_GONE) {
+		finish(s, GRPC_UNAUTHENTICATED,
+		    "this token is not known here any more");
+		return;
+	}
 	if (proto_get_reflection(&q, p, n, &err) == -1) {
 		finish(s,
 		    err.kind == ERR_LIMIT ? GRPC_INVALID_ARGUMENT
@@ -191,6 +205,7 @@ reflection_closed(struct h2_stream *s)
 
 	if (r == NULL)
 		return;
+	pass_drop(&r->pass);
 	buf_free(&r->waiting);
 	buf_free(&r->out);
 	free(r);

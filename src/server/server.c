@@ -43,6 +43,7 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct access access;
 	struct watches watches;
 	struct metrics metrics;
 	struct client_rules rules;
@@ -91,6 +92,7 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.access = &sv->access,
 		.watches = &sv->watches,
 		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
@@ -119,6 +121,9 @@ server_init(struct server *sv, const struct server_config *config,
 	    config->pg.shutdown_grace_us);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
+	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
+	    -1)
+		return -1;
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (listeners_open(&sv->listeners, err) == -1)
@@ -137,6 +142,7 @@ server_free(struct server *sv)
 	clients_free(&sv->clients);
 	listeners_free(&sv->listeners);
 	httpd_free(&sv->httpd);
+	access_free(&sv->access);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
@@ -289,11 +295,37 @@ static void
 reload(struct server *sv)
 {
 	struct err err;
+	bool failed = false;
+	unsigned n;
 
-	if (listeners_reload(&sv->listeners, &err) == -1)
+	if (listeners_reload(&sv->listeners, &err) == -1) {
+		failed = true;
 		log_error("tls.reload_failed",
 		    "what was read before stays in use: %s", err.text);
-	log_info("server.reloaded", "SIGHUP: read anew");
+	}
+	if (access_reload(&sv->access, &err) == -1) {
+		failed = true;
+		log_error("access.reload_failed",
+		    "the tokens stay as they were: %s", err.text);
+	}
+	n = sessions_readmit(&sv->sessions);
+	if (n > 0)
+		log_info("access.revoked",
+		    "%u streams ended: their tokens are gone or changed", n);
+	if (!failed)
+		log_info("server.reloaded", "SIGHUP: read anew");
+}
+
+/* Whoever gets at the port gets at the data. */
+static void
+warn_if_exposed(const struct server *sv)
+{
+	if (listeners_exposed(&sv->listeners) && sv->config->token_file == NULL)
+		log_warn("server.exposed",
+		    "%s takes clients from other machines, and asks nobody for "
+		    "a token (--auth-token-file) or a certificate "
+		    "(--tls-client-ca)",
+		    sv->where);
 }
 
 /* What signals asked for, but to stop. */
@@ -351,6 +383,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->where);
+		warn_if_exposed(sv);
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);

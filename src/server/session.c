@@ -50,6 +50,25 @@ session_new(struct h2_stream *stream, struct session_list *l)
 	return s;
 }
 
+const char *
+session_who(const struct session *s)
+{
+	static char text[16 + START_MAX_STRING + TOKEN_MAX_NAME];
+	const struct token *t = s->pass.token;
+	int n = 0;
+
+	*text = '\0';
+	if (s->consumer != NULL)
+		n = snprintf(text, sizeof(text), " of %s", s->consumer->name);
+	if (t != NULL && *t->name != '\0')
+		snprintf(text + n, sizeof(text) - (size_t)n, " (token %s)",
+		    t->name);
+	else if (t != NULL)
+		snprintf(text + n, sizeof(text) - (size_t)n,
+		    " (token of line %u)", t->line);
+	return text;
+}
+
 lsn_t
 session_told(const struct session *s)
 {
@@ -76,11 +95,9 @@ session_detach(struct session *s)
 	metrics_ended(l->metrics, s->stream->code);
 	s->moved_at = s->list->now;
 	log_info("session.closed",
-	    "stream%s%s closed: %" PRIu64
+	    "stream%s closed: %" PRIu64
 	    " events sent, acknowledged up to " LSN_FMT ", %u left",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "", s->sent,
-	    LSN_ARG(s->member.acked), l->attached);
+	    session_who(s), s->sent, LSN_ARG(s->member.acked), l->attached);
 	s->consumer = NULL;
 }
 
@@ -125,6 +142,7 @@ session_closed(struct h2_stream *stream)
 	s->list->count--;
 	proto_start_free(&s->start);
 	walk_free(&s->walk);
+	pass_drop(&s->pass);
 	buf_free(&s->out);
 	free(s);
 }
@@ -159,14 +177,21 @@ static struct session *
 open_session(struct h2_stream *stream, struct session_list *l)
 {
 	struct session *s;
+	struct pass pass;
 
+	if (!access_admit(l->access, stream, l->now, &pass))
+		return NULL;
 	if (l->draining) {
 		h2_end(stream, GRPC_UNAVAILABLE, "walstream is shutting down");
-		return NULL;
-	}
-	if ((s = session_new(stream, l)) == NULL)
+	} else if ((s = session_new(stream, l)) != NULL) {
+		s->pass = pass;
+		s->walk.allowed = pass_allows(&pass);
+		return s;
+	} else {
 		h2_end(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
-	return s;
+	}
+	pass_drop(&pass);
+	return NULL;
 }
 
 static void
@@ -216,6 +241,32 @@ acknowledge(struct session *s, lsn_t lsn)
 	}
 }
 
+/* Does it ask for what its token may not see, and not only match it by a glob?
+ * Then the stream has been ended. */
+static bool
+forbidden(struct session *s)
+{
+	const struct start *st = &s->start;
+	char table[START_MAX_STRING + 1] = "";
+	bool message = st->messages > 0;
+	size_t i;
+
+	if (s->walk.allowed == NULL)
+		return false;
+	for (i = 0; i < st->tables && !message; i++)
+		if (filter_plain(st->table[i], table, sizeof(table)) &&
+		    !filter_table(s->walk.allowed, table))
+			break;
+	if (i == st->tables && !message)
+		return false;
+	metrics_refused(s->list->metrics, REFUSED_PERMISSION);
+	session_end(s, GRPC_PERMISSION_DENIED,
+	    message ? "this token may see certain tables, and no messages%s"
+		    : "this token may not see the table %s",
+	    table);
+	return true;
+}
+
 /* The first message of a Subscribe stream; takes over m's start. */
 static void
 begin(struct session *s, struct client_message *m)
@@ -233,6 +284,8 @@ begin(struct session *s, struct client_message *m)
 		    id, s->start.system_identifier);
 		return;
 	}
+	if (forbidden(s))
+		return;
 	s->since_at = s->list->now;
 	s->walk.marks = true;
 	s->walk.relations = s->start.relations;
@@ -374,10 +427,8 @@ put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 	if (s->subscribe)
 		feeder_started(s, start_lsn);
 	log_info("session.opened",
-	    "stream%s%s opened at " LSN_FMT ", %u attached",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "", LSN_ARG(start_lsn),
-	    l->attached);
+	    "stream%s opened at " LSN_FMT ", %u attached", session_who(s),
+	    LSN_ARG(start_lsn), l->attached);
 	if (s->early_ack != 0)
 		acknowledge(s, s->early_ack);
 }

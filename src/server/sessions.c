@@ -37,11 +37,10 @@ warn_unacked(struct session *s)
 		return;
 	s->warned_at = l->now;
 	log_warn("session.unacked",
-	    "a stream%s%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
+	    "a stream%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
 	    ": PostgreSQL keeps its WAL since then",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    LSN_ARG(quorum_position(&s->member)), LSN_ARG(s->member.sent));
+	    session_who(s), LSN_ARG(quorum_position(&s->member)),
+	    LSN_ARG(s->member.sent));
 }
 
 /* A stream with nothing left to send: its position, and progress. */
@@ -104,10 +103,8 @@ static void
 drop_stuck(struct session *s)
 {
 	log_warn("session.slow",
-	    "a stream%s%s took nothing for %d s and held others up: ended",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    (int)(s->list->slow_timeout_us / 1000000));
+	    "a stream%s took nothing for %d s and held others up: ended",
+	    session_who(s), (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
 	/* The next one has its own time. */
 	s->list->paused_at = s->list->now;
@@ -249,6 +246,35 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 	ring_cut(l->ring, lsn);
 	quorum_cut(l->quorum, lsn);
 	consumers_cut(l->consumers, lsn);
+	return n;
+}
+
+/* Returns whether it has ended. */
+static bool
+readmit(struct session *s)
+{
+	enum pass_state state = PASS_GOOD;
+
+	if (s->state != SESSION_GONE)
+		state = access_renew(s->list->access, &s->pass);
+	if (state == PASS_GONE)
+		session_end(s, GRPC_UNAUTHENTICATED,
+		    "this token is not known here any more");
+	else if (state == PASS_CHANGED)
+		session_end(s, GRPC_UNAVAILABLE,
+		    "what this token may see has changed: connect again");
+	else
+		s->walk.allowed = pass_allows(&s->pass);
+	return state != PASS_GOOD;
+}
+
+unsigned
+sessions_readmit(struct session_list *l)
+{
+	unsigned n = 0;
+
+	for (struct session *s = l->first; s != NULL; s = s->next)
+		n += readmit(s);
 	return n;
 }
 
