@@ -13,8 +13,8 @@
 
 /*
  * gRPC over one HTTP/2 connection, as server or as client: bytes in, bytes
- * out, no sockets (RFC 9113; grpc/doc/PROTOCOL-HTTP2.md). The only file that
- * knows nghttp2.
+ * out, no sockets (RFC 9113; grpc/doc/PROTOCOL-HTTP2.md). h2 and h2_*
+ * alone know nghttp2.
  *
  * A stream is one call. It is made by the peer's request (server) or h2_call
  * (client), lives until its handler's `closed` has run, and is freed by the
