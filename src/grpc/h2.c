@@ -6,6 +6,13 @@
 
 #include "grpc/h2_core.h"
 
+void
+h2_check(struct h2 *h, int rc)
+{
+	if (rc < 0 && nghttp2_is_fatal(rc))
+		h->failed = true;
+}
+
 nghttp2_nv
 h2_nv(const char *name, const char *value)
 {
@@ -105,7 +112,7 @@ void
 h2_wake(struct h2_stream *s)
 {
 	/* Fails when the stream is not waiting, which is as well. */
-	nghttp2_session_resume_data(s->h2->ng, s->id);
+	h2_check(s->h2, nghttp2_session_resume_data(s->h2->ng, s->id));
 }
 
 static int
@@ -127,8 +134,9 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
 	if (got == FRAME_BAD && s->h2->methods != NULL)
 		h2_end(s, code, "%s", why);
 	else if (got == FRAME_BAD)
-		nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id,
-		    NGHTTP2_CANCEL);
+		h2_check(s->h2,
+		    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id,
+			NGHTTP2_CANCEL));
 	return 0;
 }
 
@@ -200,7 +208,7 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 	if (n < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",
 		    nghttp2_strerror((int)n));
-	if (out->failed)
+	if (out->failed || h->failed)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }

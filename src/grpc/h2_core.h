@@ -12,7 +12,12 @@ struct h2 {
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
 	struct h2_stream *streams, *dead;
+	bool failed; /* out of memory: something was not queued */
 };
+
+/* What nghttp2 answered to a call that queues something. Out of memory, a stream
+ * would wait for ever for what is not there: the connection is of no use. */
+void h2_check(struct h2 *h, int rc);
 
 /* A header; nghttp2 copies it when it is submitted. */
 nghttp2_nv h2_nv(const char *name, const char *value);

@@ -20,7 +20,8 @@ h2_respond(struct h2_stream *s)
 	if (s->responded)
 		return;
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data));
 }
 
 /* A call that ends before its response began: everything in one HEADERS. */
@@ -38,7 +39,8 @@ trailers_only(struct h2_stream *s)
 	headers[3] = h2_nv("grpc-message", message);
 	headers[4] = h2_nv("grpc-accept-encoding", "identity");
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL));
 }
 
 void
@@ -67,7 +69,8 @@ end_http(struct h2_stream *s, const char *status)
 		h2_nv("content-length", "0") };
 
 	s->ending = s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 2, NULL);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 2, NULL));
 }
 
 static const struct h2_method *
@@ -167,8 +170,9 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 		return 0;
 	s = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
 	if (s != NULL && !s->half_closed)
-		nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_NO_ERROR);
+		h2_check(s->h2,
+		    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, s->id,
+			NGHTTP2_NO_ERROR));
 	return 0;
 }
 
@@ -231,16 +235,18 @@ h2_new_server(const struct h2_method *methods, void *arg)
 void
 h2_goaway(struct h2 *h)
 {
-	nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
-	    nghttp2_session_get_last_proc_stream_id(h->ng), NGHTTP2_NO_ERROR,
-	    NULL, 0);
+	h2_check(h,
+	    nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
+		nghttp2_session_get_last_proc_stream_id(h->ng),
+		NGHTTP2_NO_ERROR, NULL, 0));
 }
 
 void
 h2_reset(struct h2_stream *s)
 {
-	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-	    NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_check(s->h2,
+	    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+		NGHTTP2_ENHANCE_YOUR_CALM));
 }
 
 const char *
