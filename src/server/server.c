@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -468,6 +469,20 @@ turn(struct server *sv, int64_t now, struct err *err)
 	return 0;
 }
 
+/* The kernel has no memory to poll with, say: not at once again, and signals
+ * still come. */
+static void
+poll_failed(const sigset_t *during_poll)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	static bool told;
+
+	if (!told)
+		log_error("server.poll", "cannot poll: %s", strerror(errno));
+	told = true;
+	pselect(0, NULL, NULL, NULL, &pause, during_poll);
+}
+
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
@@ -488,7 +503,8 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 			for (size_t i = 0; i < FD_CLIENTS + sv->client_count;
 			     i++)
 				sv->polls[i].revents = 0;
-			continue;
+			if (errno != EINTR)
+				poll_failed(during_poll);
 		}
 		if (turn(sv, now, err) == -1)
 			return -1;

@@ -26,16 +26,22 @@ server, client, stream = fixtures.server, fixtures.client, fixtures.stream
 
 
 def pytest_addoption(parser):
-    parser.addoption("--sweep", action="store_true",
-                     help="all faults, not only a dose of them")
+    parser.addoption("--sweep", nargs="?", const="1-", metavar="FROM-TO",
+                     help="all faults, not only a dose of them; or those with"
+                     " these numbers, from 1 on")
     parser.addoption("--seed", type=int, default=1,
                      help="what draws the dose")
 
 
 @pytest.fixture
 def sweep(request):
-    """True: try all there is."""
-    return request.config.getoption("--sweep")
+    """None: a dose will do. Otherwise the numbers of the first and the last
+    fault to be tried, the last being None: all."""
+    text = request.config.getoption("--sweep")
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    return int(first), int(last) if last else None
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@
  *
  *	SHIM_FAIL=N	the Nth allocation fails, from the start of the program
  *	SHIM_FAIL=N+	so do all after it
- *	SHIM_SHORT=N	no recv, read, send or write moves more than N bytes; with
- *			a minus before it the least size is 1 and the sizes differ
+ *	SHIM_SHORT=N	no recv, read, send or write moves more than N bytes, but
+ *			to standard error; with a minus before it the least size
+ *			is 1 and the sizes differ
  *	SHIM_COUNT=FILE	the number of allocations, written there at exit
  *
  * With SHIM_WRAP it is not preloaded but linked, with ld's --wrap: so it counts
@@ -203,7 +204,8 @@ ssize_t
 write(int fd, const void *p, size_t n)
 {
 	NEXT("write", writer);
-	return next(fd, p, cut(n));
+	/* A line of the log is one write, and what does not fit is lost. */
+	return next(fd, p, fd == STDERR_FILENO ? n : cut(n));
 }
 
 #endif
