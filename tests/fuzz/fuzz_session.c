@@ -24,6 +24,9 @@
  *	e ROWS SIZE		a transaction of so many rows is appended
  *	t TIME LIMIT		a turn, TIME * 50 ms after the last
  *	n			the client comes again, on a new connection
+ *	l 0			streams end with what is in the ring
+ *	l 1			streams in place end
+ *	l 2			the server was set back
  *
  * What must hold: what is confirmed never falls, is no more than what there is,
  * and not beyond what the consumer "r", which is required, was told and said.
@@ -177,6 +180,7 @@ request(struct scene *x, const uint8_t *p, size_t n)
 	header_to(&block, ":method", "POST");
 	header_to(&block, ":scheme", "http");
 	header_to(&block, ":path", calls[p[0] % 4]);
+	header_to(&block, ":authority", "h");
 	header_to(&block, "te", "trailers");
 	header_to(&block, "content-type", "application/grpc");
 	if (*name != '\0')
@@ -195,6 +199,7 @@ put_message(struct scene *x, int32_t id, struct buf *msg)
 	uint8_t head[FRAME_HEAD];
 	struct buf data;
 
+	assert(!msg->failed);
 	buf_init(&data, (size_t)1 << 16);
 	frame_head(head, buf_unread(msg));
 	buf_put(&data, head, sizeof(head));
@@ -252,7 +257,7 @@ ack(struct scene *x, const uint8_t *p, size_t n)
 	if (n < 2)
 		return;
 	s = session_of(x, p[0]);
-	buf_init(&msg, 64);
+	buf_init(&msg, 4096);
 	proto_put_ack(&msg,
 	    (s != NULL ? s->member.sent : x->now) +
 		(lsn_t)(int64_t)(int8_t)p[1]);
@@ -373,6 +378,19 @@ any_frame(struct scene *x, char letter, const uint8_t *p, size_t n)
 }
 
 static void
+end_streams(struct scene *x, const uint8_t *p, size_t n)
+{
+	if (n < 1)
+		return;
+	if (p[0] == 0)
+		sessions_end_last(&x->list, GRPC_FAILED_PRECONDITION, "why");
+	else if (p[0] == 1)
+		sessions_end(&x->list, false, GRPC_DATA_LOSS, "why");
+	else if (p[0] == 2)
+		sessions_forget(&x->list);
+}
+
+static void
 step(struct scene *x, char letter, const uint8_t *p, size_t n)
 {
 	switch (letter) {
@@ -390,6 +408,9 @@ step(struct scene *x, char letter, const uint8_t *p, size_t n)
 		break;
 	case 't':
 		turn(x, p, n);
+		break;
+	case 'l':
+		end_streams(x, p, n);
 		break;
 	case 'n':
 		connect_again(x);
