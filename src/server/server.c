@@ -74,7 +74,7 @@ on_signal(int sig)
 		stops++;
 }
 
-/* Signals are delivered only inside ppoll, so none is missed. */
+/* Signals are delivered only where the loop polls, so none is missed. */
 static void
 catch_signals(sigset_t *during_poll)
 {
@@ -483,6 +483,15 @@ poll_failed(const sigset_t *during_poll)
 	pselect(0, NULL, NULL, NULL, &pause, during_poll);
 }
 
+/* ppoll delivers none when a descriptor is ready, and one may always be. */
+static void
+let_signals_in(const sigset_t *during_poll)
+{
+	const struct timespec none = { 0 };
+
+	ppoll(NULL, 0, &none, during_poll);
+}
+
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
@@ -505,6 +514,8 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 				sv->polls[i].revents = 0;
 			if (errno != EINTR)
 				poll_failed(during_poll);
+		} else if (n > 0) {
+			let_signals_in(during_poll);
 		}
 		if (turn(sv, now, err) == -1)
 			return -1;

@@ -181,10 +181,12 @@ class Scene:
                (db.slot,))
 
     def play(self, wrapper=(), env=None, patience=10, cpu_limit=2.0,
-             options=(), stop_after=None, program=None, host="127.0.0.1"):
+             options=(), stop_after=None, program=None, host="127.0.0.1",
+             stop_by=signal.SIGTERM):
         """One life. patience: for how long the streams may take. Returns DONE,
         NO_START or UNFINISHED; what never may be is an AssertionError.
-        stop_after: SIGTERM so many seconds after it listens."""
+        stop_after: the end comes so many seconds after it listens, by the
+        signal stop_by."""
         self._rewind()
         self._insert(TRANSACTIONS[:EARLY])
         one = proc.Server(
@@ -195,7 +197,7 @@ class Scene:
             program=program)
         try:
             return self._play(one, patience * SCALE, cpu_limit * SCALE,
-                              stop_after)
+                              stop_after, stop_by)
         finally:
             if one.child.poll() is None:
                 one.child.kill()
@@ -219,7 +221,7 @@ class Scene:
             self.db.transaction(*(
                 f"INSERT INTO t VALUES ({n}, '{value(n)}')" for n in rows))
 
-    def _play(self, one, patience, cpu_limit, stop_after):
+    def _play(self, one, patience, cpu_limit, stop_after, stop_by):
         if not self._listens(one):
             self._insert(TRANSACTIONS[EARLY:])
             self._judge(one, [], 0)
@@ -245,7 +247,9 @@ class Scene:
                     f"it ended by itself, with {one.child.returncode}:\n"
                     + one.text())
             # A client that is there to the end sees the shutdown.
-            code = one.stop(signal.SIGTERM, 12)
+            code = one.stop(stop_by, 12)
+            if stop_by == signal.SIGKILL:
+                code += signal.SIGKILL
         finally:
             for c in consumers:
                 c.close()

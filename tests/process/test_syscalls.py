@@ -53,8 +53,8 @@ HARMLESS = set("""
     """.split())
 OFTEN = ["3+5", "2+2"]  # the third and every fifth after it, and so on
 ON = ["4+"]             # from the fourth on
-# Without these there is no life to speak of: a signal would not even come.
-NOT_ON = {"mmap", "rt_sigaction", "rt_sigprocmask"}
+# Without these there is no life to speak of: nothing would ever be ready.
+NOT_ON = {"mmap", "ppoll", "rt_sigaction", "rt_sigprocmask"}
 DOSE = 45
 CALLS = 40000  # more than this is a busy loop
 
