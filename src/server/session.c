@@ -312,6 +312,15 @@ on_message(struct session *s, struct client_message *m)
 		acknowledge(s, m->ack_lsn);
 }
 
+/* How a stream ends whose message could not be read. */
+static enum grpc_code
+unread(enum err_kind why)
+{
+	if (why == ERR_USAGE)
+		return GRPC_INVALID_ARGUMENT;
+	return why == ERR_NOMEM ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL;
+}
+
 static void
 session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 {
@@ -322,10 +331,7 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	if (s == NULL || s->state == SESSION_GONE)
 		return;
 	if (proto_get_client(p, n, &m, &err) == -1) {
-		session_end(s,
-		    err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
-					  : GRPC_INTERNAL,
-		    "%s", err.text);
+		session_end(s, unread(err.kind), "%s", err.text);
 		return;
 	}
 	on_message(s, &m);

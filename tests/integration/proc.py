@@ -74,20 +74,24 @@ def fails(*args, naming=(), code=None, env=None):
 
 
 class Process:
-    """A walstream that stays, its standard error read as it comes."""
+    """A walstream that stays, its standard error read as it comes.
 
-    def __init__(self, *args, env=None, run_by=()):
+    wrapper: the words of a command that becomes it (execve), or stays beside
+    it. program: another one than binary().
+    """
+
+    def __init__(self, *args, env=None, wrapper=(), program=None):
         self.args = args
         self.lines = []
         self.expected = (0,)
         self.child = subprocess.Popen(
-            [*run_by, binary(), *args], env=environment(env), text=True,
-            encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            start_new_session=True)
+            [*wrapper, program or binary(), *args], env=environment(env),
+            text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True)
         self.pid = self.child.pid
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.child.stderr:
@@ -111,7 +115,7 @@ class Process:
             if len(lines) >= count:
                 return lines
             if self.child.poll() is not None:
-                self._reader.join(5)
+                self.reader.join(5)
                 raise AssertionError(
                     f"walstream ended before {event}:\n{self.text()}")
             return None
@@ -136,7 +140,7 @@ class Process:
             raise AssertionError(f"walstream still runs after"
                                  f" {timeout * SCALE} s:\n{self.text()}"
                                  ) from None
-        self._reader.join(5)
+        self.reader.join(5)
         return code
 
     def stop(self, sig=signal.SIGTERM, timeout=10):
@@ -154,7 +158,7 @@ class Process:
             code = self.child.poll()
             if code is None:
                 code = self.stop()
-            self._reader.join(5)
+            self.reader.join(5)
         finally:
             if self.child.poll() is None:
                 self.child.kill()
@@ -167,8 +171,8 @@ class Process:
 class Server(Process):
     """`walstream start`, listening once wait_listening() has returned."""
 
-    def __init__(self, *args, env=None, run_by=()):
-        super().__init__(*args, env=env, run_by=run_by)
+    def __init__(self, *args, env=None, **options):
+        super().__init__(*args, env=env, **options)
         self.host, self.port = None, None
 
     def wait_listening(self):

@@ -117,7 +117,7 @@ def test_g34_few_from_the_start(db, many, client):
             "-c", db.conninfo(), "start", "pub", db.slot, "--host",
             "127.0.0.1", "--port", "0", "--drain", "1", "--temporary",
             "false",
-            run_by=["prlimit", "--nofile=60:100", "--"])
+            wrapper=["prlimit", "--nofile=60:100", "--"])
         stack.callback(walstream.finish)
         walstream.wait_listening()
         with open(f"/proc/{walstream.pid}/limits", encoding="ascii") as file:
