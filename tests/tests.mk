@@ -70,6 +70,14 @@ check-h2spec:
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(PYTHON) -m pytest -q tests/h2spec $(PYTEST_ARGS)
 
+# The official gRPC stacks, grpcurl and grpc-health-probe.
+check-stacks:
+	@tests/tools/deps stacks
+	@$(PYTHON) tests/stacks/build.py
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q -n 4 tests/stacks $(PYTEST_ARGS)
+
 # Payloads against row_to_json, for every type there is; connection strings
 # against libpq.
 fidelity: $(OUT)/walstream $(OUT)/fidelity/conninfo
@@ -126,5 +134,5 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
 .PHONY: check layers unit docs integration fidelity check-readme check-static \
-	check-image check-examples check-h2spec check-versions torture dose \
-	check-oracle fuzz fuzz-seeds
+	check-image check-examples check-h2spec check-stacks check-versions \
+	torture dose check-oracle fuzz fuzz-seeds
