@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "net/tls.h"
+
 /*
  * What is counted while the server runs, from its start, for the metrics page:
  * everything that is not already counted where it happens.
@@ -38,6 +40,7 @@ struct metrics {
 	uint64_t refused[REFUSED_REASONS];
 	uint64_t accepted;   /* connections of clients */
 	uint64_t handshakes; /* of TLS that were completed */
+	uint64_t handshakes_failed[TLS_FAULT_KINDS]; /* tls_fault_name */
 };
 
 static inline void

@@ -31,8 +31,8 @@ struct publish {
 	struct relation_cache relations;
 	struct oidmap shapes; /* a struct note for each: its RelationEvent */
 	struct typecat types;
-	bool sure; /* types were read again for the message that is next */
-	int64_t now;      /* monotonic us; its owner's */
+	bool sure;   /* types were read again for the message that is next */
+	int64_t now; /* monotonic us; its owner's */
 	int64_t types_at; /* when types were read last */
 
 	lsn_t start_lsn;       /* where this COPY began */

@@ -6,32 +6,27 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/conn.h"
 #include "net/notify.h"
 #include "server/catalog.h"
-#include "server/client.h"
+#include "server/clients.h"
+#include "server/health.h"
+#include "server/listener.h"
 #include "server/probe.h"
 #include "server/session.h"
 
-/* How long a stream waits to be put in place before it is told to retry. */
-#define PG_GRACE SECONDS(30)
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
-/* Out of descriptors: how long no connection is accepted. */
-#define ACCEPT_PAUSE MS(200)
-#define ACCEPT_BATCH 64
 #define MAX_EVENT ((size_t)1 << 30)
 
 enum {
-	FD_LISTENER,
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
-	FD_CLIENTS
+	FD_LISTENERS,
+	FD_CLIENTS = FD_LISTENERS + LISTENERS_MAX
 }; /* places in the poll set */
 
 struct server {
@@ -44,15 +39,15 @@ struct server {
 	struct probe probe;
 	struct catalog catalog;
 	struct session_list sessions;
+	struct watches watches;
 	struct metrics metrics;
+	struct client_rules rules;
 	struct notify notify;
-	struct client *clients;
-	size_t client_count;
-	int listener;
-	struct addr bound;
-	bool again;        /* the next turn must not wait */
-	bool serving;      /* PostgreSQL was reached: connections are taken */
-	int64_t accept_at; /* not before: descriptors ran out */
+	struct listeners listeners;
+	struct clients clients;
+	char where[1024]; /* it listens, for the log */
+	bool again;       /* the next turn must not wait */
+	bool serving;     /* PostgreSQL was reached: connections are taken */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
 	struct pollfd *polls;
@@ -100,14 +95,15 @@ catch_signals(sigset_t *during_poll)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
-/* Room in the poll set for one more connection. */
+/* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t cap = sv->poll_cap == 0 ? 64 : sv->poll_cap * 2;
+	size_t need = FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT;
+	size_t cap = sv->poll_cap * 2 > need ? sv->poll_cap * 2 : need;
 	struct pollfd *p;
 
-	if (FD_CLIENTS + sv->client_count < sv->poll_cap)
+	if (need <= sv->poll_cap)
 		return 0;
 	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
 		return -1;
@@ -117,24 +113,11 @@ grow_polls(struct server *sv)
 }
 
 static int
-open_listener(struct server *sv, struct err *err)
-{
-	struct addr list[ADDR_MAX];
-
-	if (addr_resolve(list, sv->config->host, sv->config->port, true, err) ==
-	    -1)
-		return -1;
-	sv->listener = conn_listen(&list[0], &sv->bound, err);
-	return sv->listener == -1 ? -1 : 0;
-}
-
-static int
 server_init(struct server *sv, const struct server_config *config,
     struct err *err)
 {
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
-	sv->listener = -1;
 	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
@@ -144,9 +127,24 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.watches = &sv->watches,
+		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
+	sv->rules = (struct client_rules){ .life = config->life,
+		.h2 = { .max_streams = config->max_per_conn,
+		    .max_total = config->max_streams } };
+	sv->rules.h2.refused[H2_REFUSED_STREAMS] =
+	    &sv->metrics.refused[REFUSED_STREAMS];
+	sv->rules.h2.refused[H2_REFUSED_HEADERS] =
+	    &sv->metrics.refused[REFUSED_HEADERS];
+	sv->rules.h2.refused[H2_REFUSED_METHOD] =
+	    &sv->metrics.refused[REFUSED_UNKNOWN_METHOD];
+	sv->rules.h2.refused[H2_REFUSED_MALFORMED] =
+	    &sv->metrics.refused[REFUSED_MALFORMED];
 	buf_init(&sv->sessions.scratch, 65536);
+	listeners_init(&sv->listeners, &config->listen, &sv->metrics);
+	clients_init(&sv->clients, &sv->listeners, &sv->sessions, &sv->rules);
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -158,18 +156,17 @@ server_init(struct server *sv, const struct server_config *config,
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
 	    grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return open_listener(sv, err);
+	if (listeners_open(&sv->listeners, err) == -1)
+		return -1;
+	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
+	return 0;
 }
 
 static void
 server_free(struct server *sv)
 {
-	struct client *c;
-
-	while ((c = sv->clients) != NULL) {
-		sv->clients = c->next;
-		client_del(c);
-	}
+	clients_free(&sv->clients);
+	listeners_free(&sv->listeners);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
@@ -179,8 +176,12 @@ server_free(struct server *sv)
 	ring_free(&sv->ring);
 	free(sv->polls);
 	notify_free(&sv->notify);
-	if (sv->listener != -1)
-		close(sv->listener);
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* The poll set, and until when to wait (monotonic us). */
@@ -190,34 +191,23 @@ prepare(struct server *sv, int64_t now)
 	int64_t until = walreceiver_deadline(&sv->wr, now);
 	short pg = walreceiver_want(&sv->wr);
 	struct pollfd *p = sv->polls;
-	struct client *c;
+	bool taking = sv->serving && sv->phase == RUNNING;
 
-	p[FD_LISTENER] = (struct pollfd){ -1, POLLIN, 0 };
-	if (sv->serving && sv->phase == RUNNING && now >= sv->accept_at)
-		p[FD_LISTENER].fd = sv->listener;
-	else if (now < sv->accept_at && sv->accept_at < until)
-		until = sv->accept_at;
 	/* With nothing to wait for, a hangup must not wake us over and over. */
 	p[FD_PG] =
 	    (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg, 0 };
 	p[FD_PROBE] =
 	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
-	if (probe_deadline(&sv->probe) < until)
-		until = probe_deadline(&sv->probe);
 	p[FD_CATALOG] = (struct pollfd){ catalog_fd(&sv->catalog),
 		catalog_want(&sv->catalog), 0 };
-	if (catalog_deadline(&sv->catalog, now) < until)
-		until = catalog_deadline(&sv->catalog, now);
-	p += FD_CLIENTS;
-	for (c = sv->clients; c != NULL; c = c->next, p++) {
-		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
-		if (c->more)
-			until = now;
-	}
-	if (sv->sessions.next_at < until)
-		until = sv->sessions.next_at;
-	if (notify_deadline(&sv->notify) < until)
-		until = notify_deadline(&sv->notify);
+	until = earlier(until, probe_deadline(&sv->probe));
+	until = earlier(until, catalog_deadline(&sv->catalog, now));
+	until = earlier(until,
+	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
+	until =
+	    earlier(until, clients_prepare(&sv->clients, p + FD_CLIENTS, now));
+	until = earlier(until, sv->sessions.next_at);
+	until = earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
 		until = sv->phase_at;
 	return until;
@@ -226,69 +216,10 @@ prepare(struct server *sv, int64_t now)
 static void
 accept_clients(struct server *sv, int64_t now)
 {
-	struct client *c;
-	struct addr from;
-	int fd;
-
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		if ((fd = conn_accept(sv->listener, &from)) == -1)
-			break;
-		if (grow_polls(sv) == -1) {
-			close(fd);
-			return;
-		}
-		sv->metrics.accepted++;
-		if ((c = client_new(fd, &from, &sv->sessions)) == NULL)
-			return;
-		c->next = sv->clients;
-		sv->clients = c;
-		sv->client_count++;
-	}
-	if (fd == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
-	    errno != EINTR && errno != ECONNABORTED) {
-		log_error("server.accept", "cannot accept a connection: %s",
-		    strerror(errno));
-		sv->accept_at = now + ACCEPT_PAUSE;
-	}
-}
-
-/* Acks first: what they free may be what the next event needs. */
-static void
-read_clients(struct server *sv)
-{
-	const struct pollfd *p = sv->polls + FD_CLIENTS;
-	struct client *c;
-
-	for (c = sv->clients; c != NULL; c = c->next, p++)
-		if ((p->revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			client_read(c);
-}
-
-static void
-write_clients(struct server *sv)
-{
-	struct client *c;
-
-	for (c = sv->clients; c != NULL; c = c->next)
-		client_write(c);
-}
-
-/* What a leaving client frees is for the next turn to use, at once. */
-static void
-sweep_clients(struct server *sv)
-{
-	struct client **at = &sv->clients, *c;
-
-	while ((c = *at) != NULL) {
-		if (!client_over(c)) {
-			at = &c->next;
-			continue;
-		}
-		*at = c->next;
-		sv->client_count--;
-		sv->again = true;
-		client_del(c);
-	}
+	if (grow_polls(sv) == 0)
+		clients_accept(&sv->clients, sv->polls + FD_LISTENERS, now);
+	else
+		listeners_pause(&sv->listeners, now);
 }
 
 /* What PostgreSQL's side means for the streams. */
@@ -325,8 +256,8 @@ serve_streams(struct server *sv, int64_t now)
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))
-		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
-		    GRPC_UNAVAILABLE,
+		sessions_end_waiting(&sv->sessions,
+		    now - sv->config->pg_grace_us, GRPC_UNAVAILABLE,
 		    sv->wr.last.kind != ERR_NONE
 			? sv->wr.last.text
 			: "replication has not started");
@@ -346,8 +277,7 @@ begin_drain(struct server *sv, int64_t now)
 	log_info("server.stopping", "shutting down");
 	notify_send(&sv->notify, "STOPPING=1");
 	/* Who comes now is refused, and tries elsewhere or again. */
-	close(sv->listener);
-	sv->listener = -1;
+	listeners_close(&sv->listeners);
 	sv->phase = DRAINING;
 	sv->phase_at = now + sv->config->drain_us;
 	sv->sessions.draining = sv->again = true;
@@ -357,15 +287,13 @@ begin_drain(struct server *sv, int64_t now)
 static void
 begin_flush(struct server *sv, int64_t now)
 {
-	struct client *c;
-
 	sv->phase = FLUSHING;
 	sv->phase_at = now + FLUSH_TIME;
 	sv->again = true;
 	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
-	for (c = sv->clients; c != NULL; c = c->next)
-		client_drain(c);
+	health_end(&sv->sessions);
+	clients_drain(&sv->clients);
 }
 
 /* One step of the shutdown; true when there is nothing left to wait for. */
@@ -378,7 +306,7 @@ stopped(struct server *sv, int64_t now)
 	if (sv->phase == DRAINING && (settled || now >= sv->phase_at))
 		begin_flush(sv, now);
 	if (sv->phase == FLUSHING && !sv->wr.closing &&
-	    (sv->clients == NULL || now >= sv->phase_at))
+	    (sv->clients.count == 0 || now >= sv->phase_at))
 		walreceiver_close(&sv->wr, now);
 	return sv->wr.state == WR_CLOSED;
 }
@@ -387,7 +315,11 @@ stopped(struct server *sv, int64_t now)
 static void
 reload(struct server *sv)
 {
-	(void)sv;
+	struct err err;
+
+	if (listeners_reload(&sv->listeners, &err) == -1)
+		log_error("tls.reload_failed",
+		    "what was read before stays in use: %s", err.text);
 	log_info("server.reloaded", "SIGHUP: read anew");
 }
 
@@ -396,7 +328,7 @@ static void
 dump(const struct server *sv)
 {
 	log_info("server.state", "%u streams, %zu connections",
-	    sv->sessions.count, sv->client_count);
+	    sv->sessions.count, sv->clients.count);
 }
 
 /* What signals asked for, but to stop. */
@@ -427,7 +359,7 @@ tell(struct server *sv, int64_t now)
 		    sv->wr.last.text);
 	else if (sv->serving)
 		notify_status(&sv->notify, "STATUS=Listening on %s, %u %s",
-		    sv->bound.text, n, n == 1 ? "stream" : "streams");
+		    sv->where, n, n == 1 ? "stream" : "streams");
 }
 
 static int
@@ -439,9 +371,8 @@ turn(struct server *sv, int64_t now, struct err *err)
 
 	sv->sessions.now = now;
 	sv->again = false;
-	read_clients(sv);
-	if ((p[FD_LISTENER].revents & POLLIN) != 0)
-		accept_clients(sv, now);
+	clients_read(&sv->clients, p + FD_CLIENTS, now);
+	accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
 	quorum_confirm(&sv->quorum);
 	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
@@ -454,12 +385,14 @@ turn(struct server *sv, int64_t now, struct err *err)
 		return -1;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
-		log_info("server.listening", "listening on %s", sv->bound.text);
+		log_info("server.listening", "listening on %s", sv->where);
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
-	write_clients(sv);
-	sweep_clients(sv);
+	health_update(&sv->sessions);
+	clients_write(&sv->clients, now);
+	/* What a leaving client frees is for the next turn to use, at once. */
+	sv->again |= clients_sweep(&sv->clients);
 	sessions_update(&sv->sessions);
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
@@ -481,11 +414,11 @@ run(struct server *sv, const sigset_t *during_poll, struct err *err)
 			wait = 0;
 		ts.tv_sec = (time_t)(wait / 1000000);
 		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->client_count, &ts,
+		n = ppoll(sv->polls, FD_CLIENTS + sv->clients.count, &ts,
 		    during_poll);
 		now = clock_mono_us();
 		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->client_count;
+			for (size_t i = 0; i < FD_CLIENTS + sv->clients.count;
 			     i++)
 				sv->polls[i].revents = 0;
 			continue;

@@ -69,6 +69,8 @@ struct session_list {
 	struct consumers *consumers;
 	const struct walreceiver *wr;
 	struct metrics *metrics;
+	struct watches *watches; /* of server/health.h */
+	bool reflection;         /* is served */
 	bool draining;           /* shutting down: no new session */
 	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
 				    holds others up, is ended; 0: never */

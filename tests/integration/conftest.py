@@ -35,12 +35,14 @@ def stubs(tmp_path_factory):
     well_known = grpc_tools.__path__[0] + "/_proto"
     status = protoc.main([
         "protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={out}",
-        f"--grpc_python_out={out}", "plugin.proto", "health.proto"])
+        f"--grpc_python_out={out}", "plugin.proto", "health.proto",
+        "reflection.proto"])
     assert status == 0, "protoc failed"
     sys.path.insert(0, str(out))
     return types.SimpleNamespace(
         pb2=importlib.import_module("plugin_pb2"),
         pb2_grpc=importlib.import_module("plugin_pb2_grpc"),
+        reflection=importlib.import_module("reflection_pb2"),
         health=importlib.import_module("health_pb2"),
         health_grpc=importlib.import_module("health_pb2_grpc"))
 
