@@ -69,6 +69,22 @@ check-examples:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/examples \
 		$(PYTEST_ARGS)
 
+# HTTP/2 as h2spec wants it, in the clear and over TLS.
+check-h2spec:
+	@tests/tools/deps check
+	@tests/tools/go-tools h2spec
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/h2spec $(PYTEST_ARGS)
+
+# The official gRPC stacks, grpcurl and grpc-health-probe.
+check-stacks:
+	@tests/tools/deps stacks
+	@$(PYTHON) tests/stacks/build.py
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q -n 4 tests/stacks $(PYTEST_ARGS)
+
 # Payloads against row_to_json, for every type there is; connection strings
 # against libpq.
 fidelity: $(OUT)/walstream $(OUT)/fidelity/conninfo
@@ -125,6 +141,5 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
 .PHONY: check layers unit docs integration fidelity check-readme check-page \
-	check-static \
-	check-image check-examples check-versions torture dose check-oracle \
-	fuzz fuzz-seeds
+	check-static check-image check-examples check-h2spec check-stacks \
+	check-versions torture dose check-oracle fuzz fuzz-seeds
