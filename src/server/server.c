@@ -18,6 +18,7 @@
 #include "server/probe.h"
 #include "server/session.h"
 #include "server/signals.h"
+#include "server/walend.h"
 
 /* How long a stream waits to be put in place before it is told to retry. */
 #define PG_GRACE SECONDS(30)
@@ -37,6 +38,7 @@ enum {
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
+	FD_WALEND,
 	FD_CLIENTS
 }; /* places in the poll set; behind the clients' come those of httpd */
 
@@ -49,6 +51,7 @@ struct server {
 	struct walreceiver wr;
 	struct probe probe;
 	struct catalog catalog;
+	struct walend walend;
 	struct session_list sessions;
 	struct metrics metrics;
 	struct notify notify;
@@ -123,6 +126,7 @@ server_init(struct server *sv, const struct server_config *config,
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
@@ -149,6 +153,7 @@ server_free(struct server *sv)
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
 	catalog_free(&sv->catalog);
+	walend_free(&sv->walend);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
@@ -183,6 +188,10 @@ prepare(struct server *sv, int64_t now)
 		catalog_want(&sv->catalog), 0 };
 	if (catalog_deadline(&sv->catalog, now) < until)
 		until = catalog_deadline(&sv->catalog, now);
+	p[FD_WALEND] = (struct pollfd){ walend_fd(&sv->walend),
+		walend_want(&sv->walend), 0 };
+	if (walend_deadline(&sv->walend) < until)
+		until = walend_deadline(&sv->walend);
 	p += FD_CLIENTS;
 	for (c = sv->clients; c != NULL; c = c->next, p++) {
 		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
@@ -400,12 +409,20 @@ tell(struct server *sv, int64_t now)
 		    sv->bound.text, n, n == 1 ? "stream" : "streams");
 }
 
+/* Is there a server to be asked how far it is, and anybody who looks? */
+static bool
+is_watched(const struct server *sv)
+{
+	return sv->config->metrics_listen != NULL && sv->wr.was_ready &&
+	    sv->wr.pg.state == PGCONN_READY && sv->phase == RUNNING;
+}
+
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
 	const struct pollfd *p = sv->polls;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
-	short catalog = p[FD_CATALOG].revents;
+	short catalog = p[FD_CATALOG].revents, walend = p[FD_WALEND].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
@@ -422,6 +439,8 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
 	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;
+	walend_step(&sv->walend, is_watched(sv), walend, now);
+	sv->sessions.server_lsn = sv->walend.lsn;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->bound.text);
