@@ -128,7 +128,8 @@ put_positions(struct buf *to, const struct view *v)
 	lsn_t complete = l->wr->publish->complete_lsn;
 
 	prom_gauge(to, "walstream_server_lsn",
-	    "The newest WAL position that PostgreSQL has told of.", server);
+	    "How far PostgreSQL's WAL goes; it is asked every 10 seconds.",
+	    server);
 	prom_gauge(to, "walstream_received_lsn",
 	    "The WAL position up to which PostgreSQL has sent.",
 	    l->wr->received);
@@ -141,7 +142,7 @@ put_positions(struct buf *to, const struct view *v)
 	prom_gauge(to, "walstream_confirmed_lsn",
 	    "The WAL position that all have acknowledged.", confirmed);
 	prom_gauge(to, "walstream_behind_bytes",
-	    "WAL that PostgreSQL has told of and that has not been read.",
+	    "WAL that PostgreSQL has and that has not been read.",
 	    standing_distance(complete, server));
 	prom_gauge(to, "walstream_held_bytes",
 	    "WAL that PostgreSQL keeps for what is not acknowledged.",

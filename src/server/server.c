@@ -17,6 +17,7 @@
 #include "server/probe.h"
 #include "server/session.h"
 #include "server/signals.h"
+#include "server/walend.h"
 
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
@@ -30,6 +31,7 @@ enum {
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
+	FD_WALEND,
 	FD_LISTENERS
 }; /* places in the poll set; then clients, then those of httpd */
 
@@ -42,6 +44,7 @@ struct server {
 	struct walreceiver wr;
 	struct probe probe;
 	struct catalog catalog;
+	struct walend walend;
 	struct session_list sessions;
 	struct access access;
 	struct watches watches;
@@ -119,6 +122,7 @@ server_init(struct server *sv, const struct server_config *config,
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
 	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
@@ -147,6 +151,7 @@ server_free(struct server *sv)
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
 	catalog_free(&sv->catalog);
+	walend_free(&sv->walend);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
@@ -176,6 +181,9 @@ prepare(struct server *sv, int64_t now)
 	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
 	p[FD_CATALOG] = (struct pollfd){ catalog_fd(&sv->catalog),
 		catalog_want(&sv->catalog), 0 };
+	p[FD_WALEND] = (struct pollfd){ walend_fd(&sv->walend),
+		walend_want(&sv->walend), 0 };
+	until = earlier(until, walend_deadline(&sv->walend));
 	until = earlier(until, probe_deadline(&sv->probe));
 	until = earlier(until, catalog_deadline(&sv->catalog, now));
 	until = earlier(until,
@@ -359,12 +367,20 @@ tell(struct server *sv, int64_t now)
 		    sv->where, n, n == 1 ? "stream" : "streams");
 }
 
+/* Is there a server to be asked how far it is, and anybody who looks? */
+static bool
+is_watched(const struct server *sv)
+{
+	return sv->config->metrics_listen != NULL && sv->wr.was_ready &&
+	    sv->wr.pg.state == PGCONN_READY && sv->phase == RUNNING;
+}
+
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
 	const struct pollfd *p = sv->polls.at;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
-	short catalog = p[FD_CATALOG].revents;
+	short catalog = p[FD_CATALOG].revents, walend = p[FD_WALEND].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
@@ -380,6 +396,8 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
 	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;
+	walend_step(&sv->walend, is_watched(sv), walend, now);
+	sv->sessions.server_lsn = sv->walend.lsn;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->where);

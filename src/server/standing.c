@@ -19,7 +19,9 @@ standing_state_name(enum session_state state)
 lsn_t
 standing_server_lsn(const struct session_list *l)
 {
-	return lsn_max(lsn_max(l->wr->server_lsn, l->wr->received),
+	lsn_t told = lsn_max(l->wr->server_lsn, l->wr->received);
+
+	return lsn_max(lsn_max(l->server_lsn, told),
 	    l->wr->publish->complete_lsn);
 }
 

@@ -14,6 +14,10 @@ from waiting import SCALE, until
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r" info server\.listening: listening on (.*):(\d+)")
 HARMLESS = re.compile(r"^\S+Z (info|warn|debug) ")
+TURN = re.compile(r"longest turn (\d+) ms \(CPU (\d+) ms\)")
+# What a turn of the loop may take of the CPU, ms: 50 on a machine of one's own.
+# How long it takes there says little where others work, too.
+LONGEST_TURN = 150 * SCALE
 REPORT = re.compile(r"(Address|Leak|Memory|UndefinedBehavior)Sanitizer"
                     r"|runtime error:")
 
@@ -84,6 +88,7 @@ class Process:
         self.args = args
         self.lines = []
         self.expected = (0,)
+        self.longest_turn = LONGEST_TURN
         self.child = subprocess.Popen(
             [*wrapper, program or binary(), *args], env=environment(env),
             text=True, encoding="utf-8", errors="replace",
@@ -152,6 +157,18 @@ class Process:
         self.expected = (-signal.SIGKILL,)
         self.stop(signal.SIGKILL)
 
+    def check_turns(self):
+        """X26: no turn of the loop kept everybody waiting."""
+        for line in self.lines:
+            if found := TURN.search(line):
+                turns = os.environ.get("WALSTREAM_TURNS")
+                if turns:
+                    with open(turns, "a", encoding="ascii") as f:
+                        print(found[1], found[2],
+                              os.environ.get("PYTEST_CURRENT_TEST"), file=f)
+                    return
+                assert int(found[2]) <= self.longest_turn, line
+
     def finish(self):
         """At the end of a test: it must end, and well."""
         try:
@@ -165,6 +182,7 @@ class Process:
                 self.child.wait()
             print(f"walstream {' '.join(self.args)}\n{self.text()}")
         check_reports("\n".join(self.lines))
+        self.check_turns()
         assert code in self.expected, f"walstream exited with {code}"
 
 

@@ -98,11 +98,13 @@ def test_held_by_whom(db, server, subscribe):
     end = quick.ack_all()
     wait_for(walstream, "walstream_consumer_acked_lsn", end, "quick")
     nobody.ack(nobody.events[1000].pg_lsn)
-    found = metrics.scrape(walstream)
+    found = until(lambda: (now := metrics.scrape(walstream))[
+        "walstream_consumer_held_bytes"][""] < 10000 and now, 15,
+        "an ack")
     held = found["walstream_consumer_held_bytes"]
-    assert held["slow"] > 1000000 and held["away"] > 1000000
-    assert 0 < held[""] < 100  # C is the start of the commit record
-    assert held["quick"] < 100000 and held["observer"] == 0
+    assert held["slow"] > 500000 and held["away"] > 500000
+    assert held[""] > 0  # C is the start of the commit record
+    assert held["quick"] < 10000 and held["observer"] == 0
     assert found["walstream_held_bytes"] == max(held.values())
     assert found["walstream_confirmed_lsn"] == lsn
     assert found["walstream_consumer_acked_lsn"]["slow"] == lsn
@@ -186,6 +188,14 @@ def test_buffer(db, server, client):
     db.fill(1, 2000, 10000)
     found = wait_for(walstream, "walstream_buffer_full", 1)
     assert found["walstream_buffer_size_bytes"] == 2 ** 20
+    end = db.one("SELECT pg_current_wal_flush_lsn() - '0/0'")
+    found = until(lambda: (now := metrics.scrape(walstream))
+                  ["walstream_server_lsn"] >= end and now, 30,
+                  "the server's position to be known")
+    assert found["walstream_server_lsn"] <= db.one(
+        "SELECT pg_current_wal_insert_lsn() - '0/0'")
+    assert found["walstream_behind_bytes"] > 0
+    assert found["walstream_consumer_held_bytes"][""] > 0
     assert 2 ** 19 < found["walstream_buffer_unsent_bytes"] <= \
         found["walstream_buffer_bytes"] < 2 ** 20 + 20000
     held.release()
@@ -258,3 +268,25 @@ def test_slow_turn_is_seen(db, server, client):
     print(f"longest turn {longest} s, {slow} above 50 ms")
     assert (longest > 0.05) == (slow > 0)
     assert bool(walstream.logged("server.slow_turn")) == (slow > 0)
+
+
+def test_nobody_attached(db, server, client, role):
+    """What a permanent slot keeps grows also while nobody is there; and a
+    role that may not ask how far it is does no harm."""
+    walstream = server(*httpget.OPTION)
+    one = client(walstream)
+    db.fill(1, 1)
+    one.expect(1)
+    db.wait_confirmed(one.ack_all())
+    one.close()
+    wait_for(walstream, "walstream_postgres_streaming", 0)
+    db.fill(2, 3000, 1000)
+    until(lambda: metrics.scrape(walstream)["walstream_held_bytes"]
+          > 3000000, 30, "the WAL that is held to be known")
+    assert walstream.stop() == 0
+    db.sql("REVOKE EXECUTE ON FUNCTION pg_current_wal_flush_lsn FROM PUBLIC")
+    walstream = server("--log-level", "debug", *httpget.OPTION,
+                       connection=db.conninfo(user=role))
+    client(walstream).wait_for(2999)
+    walstream.wait_log("walend.retry")
+    assert metrics.scrape(walstream)["walstream_ready"] == 1
