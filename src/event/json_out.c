@@ -1,6 +1,6 @@
 #include "event/json_out.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -16,8 +16,23 @@ begin(struct buf *to, const char *key)
 
 	if (last != '{' && last != '[')
 		buf_put_u8(to, ',');
-	if (key != NULL)
-		buf_putf(to, "\"%s\":", key);
+	if (key == NULL)
+		return;
+	buf_put_u8(to, '"');
+	buf_put_str(to, key);
+	buf_put(to, "\":", 2);
+}
+
+/* Thousands of numbers are written while streams wait: not by printf. */
+static void
+put_number(struct buf *to, uint64_t n)
+{
+	char text[20], *p = text + sizeof(text);
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	buf_put(to, p, (size_t)(text + sizeof(text) - p));
 }
 
 void
@@ -72,31 +87,43 @@ json_text(struct buf *to, const char *key, const char *text)
 void
 json_u64(struct buf *to, const char *key, uint64_t n)
 {
-	const char *quote = n > EXACT ? "\"" : "";
-
 	begin(to, key);
-	buf_putf(to, "%s%" PRIu64 "%s", quote, n, quote);
+	if (n > EXACT)
+		buf_put_u8(to, '"');
+	put_number(to, n);
+	if (n > EXACT)
+		buf_put_u8(to, '"');
 }
 
 void
 json_lsn(struct buf *to, const char *key, lsn_t lsn)
 {
+	char text[24];
+	int n;
+
 	begin(to, key);
+	n = snprintf(text, sizeof(text), "\"" LSN_FMT "\"", LSN_ARG(lsn));
 	if (lsn == 0)
 		buf_put_str(to, "null");
 	else
-		buf_putf(to, "\"" LSN_FMT "\"", LSN_ARG(lsn));
+		buf_put(to, text, (size_t)n);
 }
 
 void
 json_seconds(struct buf *to, const char *key, int64_t us)
 {
+	char digits[4] = ".000";
+	int ms = (int)(us % 1000000 / 1000);
+
 	begin(to, key);
-	if (us < 0)
+	if (us < 0) {
 		buf_put_str(to, "null");
-	else
-		buf_putf(to, "%" PRId64 ".%03d", us / 1000000,
-		    (int)(us % 1000000 / 1000));
+		return;
+	}
+	for (int i = 3; i > 0; i--, ms /= 10)
+		digits[i] = (char)('0' + ms % 10);
+	put_number(to, (uint64_t)us / 1000000);
+	buf_put(to, digits, sizeof(digits));
 }
 
 void

@@ -120,7 +120,7 @@ put_server(struct buf *to, const struct survey *v)
 {
 	const struct walreceiver *wr = v->l->wr;
 	const struct conninfo *ci = wr->config->conninfo;
-	bool troubled = wr->last.kind != ERR_NONE;
+	bool able = walreceiver_able(wr), failed = wr->failures > 0;
 
 	json_open(to, "server", '{');
 	json_text(to, "state", walreceiver_state_name(wr));
@@ -136,11 +136,15 @@ put_server(struct buf *to, const struct survey *v)
 	json_u64(to, "timeline",
 	    wr->timeline != 0 ? wr->timeline : wr->server_timeline);
 	json_lsn(to, "lsn", v->head);
-	json_text(to, "problem", troubled ? wr->last.text : NULL);
+	json_text(to, "problem", able ? NULL : wr->last.text);
 	json_seconds(to, "retry_seconds",
 	    wr->state != WR_OFFLINE        ? -1
 		: wr->retry_at > v->l->now ? wr->retry_at - v->l->now
 					   : 0);
+	json_u64(to, "failures", wr->failures);
+	json_text(to, "last_failure", failed ? wr->failed.text : NULL);
+	json_seconds(to, "last_failure_seconds",
+	    failed ? v->l->now - wr->failed_at : -1);
 	json_close(to, '}');
 }
 

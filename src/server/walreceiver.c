@@ -208,6 +208,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	if (!wr->was_ready && !walfault_passes(wr, err))
 		return -1;
 	wr->failures++;
+	wr->failed = *err;
+	wr->failed_at = now;
 	if (wr->busy && wr->was_ready) /* for as long as a client waits */
 		log_limited(LOG_WARN, "pg.lost",
 		    "%s: %s; trying again in %d ms", state_names[wr->state],

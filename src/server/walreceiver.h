@@ -139,6 +139,8 @@ struct walreceiver {
 	/* Connections made, that failed or could not be made, and times that
 	 * streaming began anew for who needs what is past; ever. */
 	uint64_t connects, failures, rewinds;
+	struct err failed; /* the last one, and when; ERR_NONE: none was */
+	int64_t failed_at;
 
 	bool busy;         /* the slot is another session's */
 	bool found;        /* the query of this state returned a row */

@@ -88,7 +88,7 @@ class Browser:
                     self._pages[message["sessionId"]].event(
                         message["method"], message["params"])
 
-    def call(self, method, session=None, timeout=30, **params):
+    def call(self, method, session=None, timeout=120, **params):
         """One command; returns its result."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params}
@@ -220,13 +220,13 @@ class Page:
                      + self.js("document.body.innerText")[:3000])
 
     def shot(self, path):
-        """The whole page, however long, as a picture."""
+        """The page as a picture; of a very long one the beginning."""
         width, height, *_ = self.view
         full = self.js("document.documentElement.scrollHeight")
         data = self.call(
             "Page.captureScreenshot", captureBeyondViewport=True,
             clip={"x": 0, "y": 0, "width": width, "scale": 1,
-                  "height": min(max(full, height), 4000)})["data"]
+                  "height": min(max(full, height), 2600)})["data"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(data))
 

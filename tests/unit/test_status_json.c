@@ -163,7 +163,8 @@ test_beginning(void **state)
 	    "\"connected\":false,\"address\":null,\"database\":\"app\","
 	    "\"user\":\"me\",\"version\":null,\"role\":null,"
 	    "\"system_identifier\":null,\"timeline\":0,\"lsn\":null,"
-	    "\"problem\":null,\"retry_seconds\":0.000},"
+	    "\"problem\":null,\"retry_seconds\":0.000,\"failures\":0,"
+	    "\"last_failure\":null,\"last_failure_seconds\":null},"
 	    "\"slot\":{\"name\":\"s1\",\"temporary\":false,"
 	    "\"publications\":[\"pub\",\"other\"],\"received_lsn\":null,"
 	    "\"confirmed_lsn\":null,\"reported_lsn\":null,"
@@ -217,6 +218,14 @@ test_problem(void **state)
 	assert_told(text, "\"state\":\"not serving\"");
 	assert_told(text, "\"problem\":\"connection \\\"refused\\\"\"");
 	assert_told(text, "\"retry_seconds\":2.000");
+	wr.failures = 4;
+	wr.failed_at = NOW - SECONDS(8);
+	wr.failed = wr.last;
+	wr.last.kind = ERR_NONE;
+	text = told();
+	assert_told(text, "\"problem\":null");
+	assert_told(text, "\"failures\":4,\"last_failure\":\"connection ");
+	assert_told(text, "\"last_failure_seconds\":8.000");
 	assert_told(text, "\"behind_bytes\":2048,\"behind_seconds\":null");
 	lag_note(&publish.lag, 0x1100, WALL - SECONDS(30));
 	assert_told(told(), "\"behind_seconds\":30.000");
