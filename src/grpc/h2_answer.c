@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "grpc/h2_core.h"
 
 /* A server's answers: who serves a request, or why nobody does; response
@@ -52,6 +53,19 @@ trailers_only(struct h2_stream *s, const char *http_status)
 	    nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL));
 }
 
+/* Takes half a character of UTF-8 away from the end. */
+static void
+cut_half(char *text)
+{
+	size_t len = strlen(text), n = len;
+
+	while (n > 0 && len - n < 4 && ((uint8_t)text[n - 1] & 0xc0) == 0x80)
+		n--;
+	if (n > 0 && (uint8_t)text[n - 1] >= 0xc0 &&
+	    utf8_char(text + n - 1, len - n + 1) == 0)
+		text[n - 1] = '\0';
+}
+
 static void
 set_status(struct h2_stream *s, enum grpc_code code, const char *fmt,
     va_list ap)
@@ -59,6 +73,7 @@ set_status(struct h2_stream *s, enum grpc_code code, const char *fmt,
 	s->ending = true;
 	s->code = code;
 	vsnprintf(s->message, sizeof(s->message), fmt, ap);
+	cut_half(s->message);
 }
 
 void

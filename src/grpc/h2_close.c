@@ -82,9 +82,6 @@ h2_notice(struct h2 *h)
 {
 	h->noticing = true;
 	h2_check(h, nghttp2_submit_shutdown_notice(h->ng));
-	h2_check(h,
-	    nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
-		(const uint8_t *)H2_NOTICE));
 }
 
 bool

@@ -165,12 +165,17 @@ reset_sent(struct h2 *h, int32_t id, uint32_t error_code)
 }
 
 /* With an error it is the last thing that is said: by us, or by nghttp2, which
- * knows what was wrong. */
+ * knows what was wrong. Behind a notice goes a PING: its answer says that the
+ * notice was heard, so it must not get in front, as nghttp2 would have it. */
 static void
 goaway_sent(struct h2 *h, const nghttp2_goaway *g)
 {
-	if (g->error_code == NGHTTP2_NO_ERROR)
+	if (g->error_code == NGHTTP2_NO_ERROR) {
+		if (g->last_stream_id == INT32_MAX)
+			nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
+			    (const uint8_t *)H2_NOTICE);
 		return;
+	}
 	h->told = true;
 	if (h->fault != H2_FINE)
 		return;
