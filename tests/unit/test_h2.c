@@ -434,7 +434,7 @@ test_goaway(void **state)
 	call(&caller, CALL);
 	pump();
 	assert_false(h2_over(server));
-	h2_goaway(server);
+	h2_goaway(server, "why");
 	buf_init(&wire, 4096);
 	assert_int_equal(h2_output(server, &wire, 4096, &err), 0);
 	call(&late, CALL);
@@ -460,7 +460,7 @@ static void
 test_goaway_just_before_a_call(void **state)
 {
 	(void)state;
-	h2_goaway(server);
+	h2_goaway(server, "why");
 	call(&caller, CALL);
 	pump();
 	assert_ended(&caller, GRPC_UNAVAILABLE, NULL);
