@@ -108,8 +108,6 @@ drop_stuck(struct session *s)
 	    s->consumer != NULL ? s->consumer->name : "",
 	    (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
-	/* The next one has its own time. */
-	s->list->paused_at = s->list->now;
 }
 
 static void
