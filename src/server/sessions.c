@@ -106,8 +106,6 @@ drop_stuck(struct session *s)
 	    "a stream%s took nothing for %d s and held others up: ended",
 	    session_who(s), (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
-	/* The next one has its own time. */
-	s->list->paused_at = s->list->now;
 }
 
 static void
