@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "net/tls.h"
+#include "net/tls_fault.h"
 
 /*
  * What is counted while the server runs, from its start, for the metrics page:
