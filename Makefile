@@ -34,8 +34,10 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) \
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
-PB = $(patsubst proto/%.proto,$(OUT)/gen/%.pb,$(wildcard proto/*.proto))
-GEN = $(PB) $(OUT)/gen/saslprep_tables
+PROTO = $(sort $(wildcard proto/*.proto))
+PB = $(PROTO:proto/%.proto=$(OUT)/gen/%.pb)
+GEN = $(PB) $(OUT)/gen/saslprep_tables $(OUT)/gen/descriptor_tables \
+	$(OUT)/gen/status_page
 OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(GEN:$(OUT)/%=$(OUT)/obj/%.o)
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
@@ -59,6 +61,18 @@ $(OUT)/gen/%.pb.c $(OUT)/gen/%.pb.h &: proto/%.proto
 
 $(OUT)/gen/saslprep_tables.c: src/pg/saslprep_tables.py \
 		src/pg/saslprep_tables.h
+	@mkdir -p $(@D)
+	$(PYTHON) $< >$@
+
+$(OUT)/gen/descriptor_tables.c: src/grpc/descriptor_tables.py \
+		src/grpc/descriptor_tables.h $(PROTO)
+	@mkdir -p $(@D)
+	protoc -Iproto --include_source_info --descriptor_set_out=$(@:.c=.set) \
+		$(PROTO)
+	$(PYTHON) $< $(@:.c=.set) >$@
+
+$(OUT)/gen/status_page.c: src/server/status_page.py src/server/status.html \
+		src/server/status_page.h
 	@mkdir -p $(@D)
 	$(PYTHON) $< >$@
 

@@ -255,7 +255,7 @@ read_options(struct tail *t, const struct options *o)
 		    "--format must be json or "
 		    "pretty, not \"%.100s\"",
 		    format);
-	if (read_start(t, o) == -1)
+	if (call_read_tls(&t->call, o) == -1 || read_start(t, o) == -1)
 		return -1;
 	if (o->value[OPT_COUNT] == NULL)
 		return 0;
@@ -306,6 +306,8 @@ cmd_tail(const struct options *o)
 	buf_init(&t.text, MAX_EVENT * 2);
 	buf_init(&t.hold, MAX_EVENT);
 	rc = read_options(&t, o);
+	if (rc == 0)
+		rc = call_read_token(&t.call, o->value[OPT_TOKEN_FILE]);
 	if (rc == 0)
 		rc = run(&t, o->value[OPT_ADDRESS]);
 	interrupted = 1; /* what closes now was meant to */

@@ -10,6 +10,7 @@
 /* The messages of proto/health.proto as bytes, both ways. */
 
 #define HEALTH_CHECK "/grpc.health.v1.Health/Check"
+#define HEALTH_WATCH "/grpc.health.v1.Health/Watch"
 #define HEALTH_MAX_SERVICE 255
 
 enum health {

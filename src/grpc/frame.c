@@ -92,3 +92,25 @@ frame_head(uint8_t to[FRAME_HEAD], size_t len)
 	to[3] = (uint8_t)(len >> 8);
 	to[4] = (uint8_t)len;
 }
+
+void
+frame_put(struct buf *out, const struct buf *message)
+{
+	uint8_t head[FRAME_HEAD];
+
+	frame_head(head, buf_unread(message));
+	buf_put(out, head, sizeof(head));
+	buf_put(out, buf_head(message), buf_unread(message));
+	if (message->failed)
+		out->failed = true;
+}
+
+size_t
+frame_take(struct buf *out, uint8_t *to, size_t cap)
+{
+	size_t n = buf_unread(out) < cap ? buf_unread(out) : cap;
+
+	memcpy(to, buf_head(out), n);
+	buf_consume(out, n);
+	return n;
+}

@@ -45,4 +45,10 @@ bool frame_partial(const struct frame *f);
 /* Writes the prefix of an uncompressed message of len bytes. */
 void frame_head(uint8_t to[FRAME_HEAD], size_t len);
 
+/* Appends message, with its prefix, to what waits to be sent; out->failed also
+ * when message failed. */
+void frame_put(struct buf *out, const struct buf *message);
+/* Takes up to cap bytes of what waits, in order. Returns how many. */
+size_t frame_take(struct buf *out, uint8_t *to, size_t cap);
+
 #endif

@@ -30,7 +30,8 @@ h2_respond(struct h2_stream *s)
 	if (s->responded)
 		return;
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data));
 }
 
 /* A call that ends before its response began: everything in one HEADERS. */
@@ -48,7 +49,8 @@ trailers_only(struct h2_stream *s, const char *http_status)
 	headers[3] = h2_nv("grpc-message", message);
 	headers[4] = h2_nv("grpc-accept-encoding", "identity");
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL));
 }
 
 /* Takes half a character of UTF-8 away from the end. */
@@ -156,7 +158,8 @@ refuse_http(struct h2_stream *s, const char *http_status, enum grpc_code code)
 	if (s->deadline_at < s->h2->deadline_at)
 		s->h2->deadline_at = s->deadline_at;
 	h2_count_refusal(s->h2, H2_REFUSED_MALFORMED);
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 4, &data);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 4, &data));
 }
 
 /* Is the request one that somebody can serve? If not, it was answered. */

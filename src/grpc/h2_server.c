@@ -134,8 +134,9 @@ response_sent(struct h2 *h, const nghttp2_frame_hd *hd)
 	h2_guard_sent(&h->guard, hd->type == NGHTTP2_DATA ? hd->length : 0);
 	if ((hd->flags & NGHTTP2_FLAG_END_STREAM) != 0 && s != NULL &&
 	    !s->half_closed)
-		nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_NO_ERROR);
+		h2_check(h,
+		    nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id,
+			NGHTTP2_NO_ERROR));
 }
 
 static void
@@ -351,8 +352,9 @@ static void
 expire(struct h2_stream *s)
 {
 	if (s->responded)
-		nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_CANCEL);
+		h2_check(s->h2,
+		    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE,
+			s->id, NGHTTP2_CANCEL));
 	else
 		h2_end(s, GRPC_DEADLINE_EXCEEDED, "the deadline has passed");
 	s->deadline_at = INT64_MAX;
@@ -406,8 +408,9 @@ h2_agent(const struct h2 *h)
 void
 h2_reset(struct h2_stream *s)
 {
-	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-	    NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_check(s->h2,
+	    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+		NGHTTP2_ENHANCE_YOUR_CALM));
 }
 
 const char *
@@ -416,4 +419,13 @@ h2_consumer(const struct h2_stream *s)
 	if (s->request == NULL)
 		return "";
 	return s->request->long_consumer ? NULL : s->request->consumer;
+}
+
+enum request_auth
+h2_authorization(const struct h2_stream *s, uint8_t bearer[SECRET_DIGEST])
+{
+	if (s->request == NULL)
+		return REQUEST_ANONYMOUS;
+	memcpy(bearer, s->request->bearer, SECRET_DIGEST);
+	return s->request->auth;
 }

@@ -23,6 +23,7 @@ enum grpc_code {
 	GRPC_DATA_LOSS = 15,
 	GRPC_UNAUTHENTICATED = 16,
 };
+#define STATUS_CODES (GRPC_UNAUTHENTICATED + 1)
 
 /* "OK", …; "UNKNOWN" for anything that is not a code. */
 const char *grpc_code_name(int code);

@@ -170,6 +170,7 @@ copy_event(struct session *s, uint8_t *to, size_t cap)
 	if (s->offset == e->len) {
 		s->in_event = false;
 		s->sent++;
+		s->list->metrics->sent_events++;
 		quorum_sent(&s->member, e->pg_lsn);
 	}
 	return n;
@@ -221,6 +222,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 		else if ((stream->ending && s->batch_left == 0) || !advance(s))
 			break;
 	}
+	s->list->metrics->sent_bytes += n;
 	s->moved += n;
 	if (s->moved >= MOVE_MIN) {
 		s->moved = 0;

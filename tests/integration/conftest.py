@@ -35,12 +35,14 @@ def stubs(tmp_path_factory):
     well_known = grpc_tools.__path__[0] + "/_proto"
     status = protoc.main([
         "protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={out}",
-        f"--grpc_python_out={out}", "plugin.proto", "health.proto"])
+        f"--grpc_python_out={out}", "plugin.proto", "health.proto",
+        "reflection.proto"])
     assert status == 0, "protoc failed"
     sys.path.insert(0, str(out))
     return types.SimpleNamespace(
         pb2=importlib.import_module("plugin_pb2"),
         pb2_grpc=importlib.import_module("plugin_pb2_grpc"),
+        reflection=importlib.import_module("reflection_pb2"),
         health=importlib.import_module("health_pb2"),
         health_grpc=importlib.import_module("health_pb2_grpc"))
 
@@ -83,7 +85,7 @@ def server(db):
     started = []
 
     def start(*options, slot=None, publication="pub", temporary=False,
-              connection=None, shared=False, drain="1", env=None):
+              connection=None, shared=False, drain="1", env=None, **process):
         if not shared:
             until(lambda: db.walsender() is None, 10,
                   "the slot to be free")
@@ -91,7 +93,7 @@ def server(db):
             "-c", connection or db.conninfo(), "start", "--publication",
             publication, "--slot", slot or db.slot, "--host", "127.0.0.1",
             "--port", "0", "--temporary", str(temporary).lower(),
-            "--drain", drain, *options, env=env)
+            "--drain", drain, *options, env=env, **process)
         started.append(one)
         return one.wait_listening()
 

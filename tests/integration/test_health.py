@@ -1,17 +1,20 @@
-"""grpc.health.v1.Health/Check, and `walstream health`, which asks it."""
+"""grpc.health.v1.Health, and `walstream health`, which asks it."""
 
 import contextlib
 import socket
 import threading
+import time
 
 import grpc
 import pytest
 
 from client import channel
 from proc import fails, run
-from waiting import until
+from rawh2 import RawClient, frame
+from waiting import SCALE, until
 
 CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @pytest.fixture
@@ -131,6 +134,152 @@ def test_bad_requests(server, requests, code):
     with channel(server().address) as on:
         with pytest.raises(grpc.RpcError) as failed:
             list(on.stream_stream(CHECK)(iter(requests), timeout=10))
+    assert failed.value.code() == code
+
+
+class Watcher:
+    """A Watch and what it was told, by name."""
+
+    def __init__(self, stubs, on, service=""):
+        self.told, self.code = [], None
+        self._name = stubs.health.HealthCheckResponse.ServingStatus.Name
+        self._call = stubs.health_grpc.HealthStub(on).Watch(
+            stubs.health.HealthCheckRequest(service=service))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        try:
+            for answer in self._call:
+                self.told.append(self._name(answer.status))
+            self.code = grpc.StatusCode.OK
+        except grpc.RpcError as error:
+            self.code = error.code()
+
+    def wait_for(self, *told):
+        until(lambda: len(self.told) >= len(told) or self.code, 20,
+              lambda: f"{told}; {self.told}, {self.code}")
+        assert self.told == list(told)
+
+    def ended(self):
+        until(lambda: self.code, 20, lambda: f"the end; {self.told}")
+        return self.code
+
+    def cancel(self):
+        self._call.cancel()
+        self._reader.join(10)
+
+
+@pytest.fixture
+def watch(stubs):
+    """Watches a server's health."""
+    with contextlib.ExitStack() as stack:
+        def start(to, service=""):
+            on = stack.enter_context(channel(to.address))
+            one = Watcher(stubs, on, service)
+            stack.callback(one.cancel)
+            return one
+
+        yield start
+
+
+def test_watch(db, role, server, watch, client):
+    """At once, and when it changes; nothing else, and no end."""
+    walstream = server(connection=db.conninfo(user=role))
+    one = watch(walstream)
+    other = watch(walstream, "plugin.PluginService")
+    one.wait_for("SERVING")
+    other.wait_for("SERVING")
+    client(walstream)
+    with db.locked_out(role):
+        one.wait_for("SERVING", "NOT_SERVING")
+        watch(walstream).wait_for("NOT_SERVING")
+    one.wait_for("SERVING", "NOT_SERVING", "SERVING")
+    other.wait_for("SERVING", "NOT_SERVING", "SERVING")
+    assert one.code is None
+
+
+def test_watch_unknown_service(server, watch, check):
+    """SERVICE_UNKNOWN as an answer; the stream stays."""
+    walstream = server()
+    one = watch(walstream, "no.such.Service")
+    one.wait_for("SERVICE_UNKNOWN")
+    assert check(walstream) == "SERVING"
+    assert one.code is None and one.told == ["SERVICE_UNKNOWN"]
+
+
+def test_watch_is_no_session(db, server, client, watch):
+    """Replication ends with the last session, whoever watches."""
+    walstream = server()
+    one = watch(walstream)
+    one.wait_for("SERVING")
+    assert db.walsender() is None
+    stream = client(walstream)
+    assert db.walsender() is not None
+    stream.close()
+    until(lambda: db.walsender() is None, 20, "the end of replication")
+    assert one.told == ["SERVING"]
+
+
+def test_watch_and_shutdown(db, server, client, watch):
+    """NOT_SERVING from SIGTERM on, UNAVAILABLE when the sessions have
+    ended."""
+    walstream = server(drain="60")
+    stream = client(walstream)
+    one = watch(walstream)
+    one.wait_for("SERVING")
+    db.sql("INSERT INTO t VALUES (1, 'x')")
+    stream.wait_for(1)
+    walstream.child.terminate()
+    one.wait_for("SERVING", "NOT_SERVING")
+    assert one.code is None  # an ack is waited for
+    stream.ack_all()
+    assert one.ended() == grpc.StatusCode.UNAVAILABLE
+    assert one.told == ["SERVING", "NOT_SERVING"]
+    assert walstream.wait() == 0
+
+
+def test_watchers_delay_no_shutdown(server, watch):
+    """With nobody but watchers it is over at once; all hear why."""
+    walstream = server(drain="60")
+    ones = [watch(walstream, service)
+            for service in ("", "plugin.PluginService", "no.such.Service")]
+    for one in ones:
+        until(lambda one=one: one.told, 20, "the first status")
+    started = time.monotonic()
+    assert walstream.stop() == 0
+    assert time.monotonic() - started < 5 * SCALE
+    assert [one.ended() for one in ones] == [grpc.StatusCode.UNAVAILABLE] * 3
+    assert ones[0].told == ones[1].told == ["SERVING", "NOT_SERVING"]
+    assert ones[2].told == ["SERVICE_UNKNOWN"]
+
+
+def test_many_watchers(server, check):
+    """G43: ten thousand, a hundred at a time; what they cost is given
+    back."""
+    walstream = server()
+    before = walstream.status("VmRSS")
+    for _ in range(100):
+        raw = RawClient(walstream.port)
+        streams = [raw.request({":path": WATCH}) for _ in range(100)]
+        for one in streams:
+            raw.data(one, frame(b""))
+        raw.until(lambda raw=raw, streams=streams: all(
+            len(raw.body.get(one, b"")) == 7 for one in streams), 30)
+        raw.close()
+    assert check(walstream) == "SERVING"
+    assert walstream.status("VmRSS") - before < 16 << 20
+
+
+@pytest.mark.parametrize("requests, code", [
+    ([], grpc.StatusCode.UNIMPLEMENTED),
+    ([b"", b""], grpc.StatusCode.UNIMPLEMENTED),
+    ([b"\x0a\x05x"], grpc.StatusCode.INTERNAL),
+], ids=["none", "two", "malformed"])
+def test_bad_watch(server, requests, code):
+    with channel(server().address) as on:
+        with pytest.raises(grpc.RpcError) as failed:
+            list(on.stream_stream(WATCH)(iter(requests), timeout=10))
     assert failed.value.code() == code
 
 

@@ -1,0 +1,19 @@
+#ifndef SERVER_REFLECTION_H
+#define SERVER_REFLECTION_H
+
+#include "grpc/h2.h"
+
+/*
+ * grpc.reflection: what can be called here, and with which messages. A stream's
+ * requests are answered in their order, one at a time as the client takes the
+ * answers; it may be ahead of them by so many bytes of requests, then it ends
+ * with RESOURCE_EXHAUSTED.
+ *
+ * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md)
+ */
+
+/* Serves REFLECTION_V1 and REFLECTION_V1ALPHA, which have the same messages;
+ * like session_handler, on a struct session_list. */
+extern const struct h2_handler reflection_handler;
+
+#endif

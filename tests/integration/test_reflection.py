@@ -1,0 +1,201 @@
+"""grpc.reflection, as v1 and as v1alpha."""
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+
+from client import channel
+from rawh2 import RawClient, frame, messages
+
+METHOD = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
+V1 = METHOD.format("v1")
+SERVICES = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+            "plugin.PluginService"]
+
+
+@pytest.fixture
+def ask(stubs):
+    """Sends requests on one stream, and returns the answers."""
+    def to(walstream, *requests, version="v1", **more):
+        pb2 = stubs.reflection
+        with channel(walstream.address) as on:
+            stream = on.stream_stream(
+                METHOD.format(version),
+                pb2.ServerReflectionRequest.SerializeToString,
+                pb2.ServerReflectionResponse.FromString)
+            return list(stream(iter(
+                [pb2.ServerReflectionRequest(**one) for one in requests]),
+                timeout=20, **more))
+    return to
+
+
+def file_of(answer):
+    encoded, = answer.file_descriptor_response.file_descriptor_proto
+    return descriptor_pb2.FileDescriptorProto.FromString(encoded)
+
+
+def comments(file):
+    return [place.leading_comments for place in
+            file.source_code_info.location]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_services(server, ask, version):
+    """All of them, those of reflection among them."""
+    answer, = ask(server(), {"list_services": "*", "host": "h"},
+                  version=version)
+    assert [one.name for one in
+            answer.list_services_response.service] == SERVICES
+    assert answer.valid_host == "h"
+    assert answer.original_request.list_services == "*"
+
+
+SYMBOLS = {
+    "plugin.proto": [
+        "plugin.PluginService", "plugin.PluginService.Subscribe",
+        "plugin.ServerMessage", "plugin.ServerMessage.msg",
+        "plugin.ServerMessage.insert", "plugin.Operation", "plugin.TRUNCATE"],
+    "health.proto": [
+        "grpc.health.v1.Health",
+        "grpc.health.v1.HealthCheckResponse.ServingStatus",
+        "grpc.health.v1.HealthCheckResponse.SERVING"],
+    "reflection.proto": ["grpc.reflection.v1.ErrorResponse"],
+    "reflection_v1alpha.proto": ["grpc.reflection.v1alpha.ErrorResponse"],
+}
+
+
+def test_symbols(server, ask):
+    """What declares a symbol, and the same by its name."""
+    wanted = [(symbol, name) for name, symbols in SYMBOLS.items()
+              for symbol in symbols]
+    walstream = server()
+    found = ask(walstream, *[{"file_containing_symbol": symbol}
+                             for symbol, _ in wanted])
+    named = ask(walstream, *[{"file_by_filename": name}
+                             for _, name in wanted])
+    for (symbol, name), by_symbol, by_name in zip(wanted, found, named):
+        assert file_of(by_symbol).name == name
+        assert file_of(by_symbol) == file_of(by_name)
+        pool = descriptor_pool.DescriptorPool()
+        pool.Add(file_of(by_symbol))
+        assert pool.FindFileContainingSymbol(symbol).name == name
+
+
+def test_contract(server, ask, stubs):
+    """What is told of plugin.proto is what protoc makes of it, with the
+    comments."""
+    answer, = ask(server(), {"file_by_filename": "plugin.proto"})
+    told = file_of(answer)
+    assert any("Events flow as soon as the stream opens" in one
+               for one in comments(told))
+    told.ClearField("source_code_info")
+    for message in told.message_type:
+        for field in message.field:
+            field.ClearField("json_name")
+    made = descriptor_pb2.FileDescriptorProto()
+    stubs.pb2.DESCRIPTOR.CopyToProto(made)
+    assert told == made
+
+
+UNKNOWN = [
+    {"file_by_filename": "no.proto"}, {"file_by_filename": ""},
+    {"file_containing_symbol": "plugin"},
+    {"file_containing_symbol": "plugin.PluginServic"},
+    {"file_containing_symbol": "plugin.PluginServiceX"},
+    {"file_containing_symbol": "plugin.pluginservice"},
+    {"file_containing_symbol": "plugin.\0PluginService"},
+    {"file_containing_symbol": "ü" * 100},
+    {"file_containing_extension": {"containing_type": "plugin.Batch",
+                                   "extension_number": 100}},
+    {"file_containing_extension": {}},
+    {"all_extension_numbers_of_type": "no.Such"}]
+
+
+def test_unknown(server, ask):
+    """NOT_FOUND as an answer; the stream goes on."""
+    *errors, last = ask(server(), *UNKNOWN, {"list_services": ""})
+    assert len(errors) == len(UNKNOWN)
+    for asked, error in zip(UNKNOWN, errors):
+        assert error.error_response.error_code == \
+            grpc.StatusCode.NOT_FOUND.value[0], asked
+        assert error.error_response.error_message, asked
+    assert last.WhichOneof("message_response") == "list_services_response"
+
+
+def test_no_extensions(server, ask):
+    """A message that is known has none."""
+    answer, = ask(server(), {"all_extension_numbers_of_type": "plugin.Batch"})
+    assert answer.all_extension_numbers_response.base_type_name == \
+        "plugin.Batch"
+    assert not answer.all_extension_numbers_response.extension_number
+
+
+def test_many_requests(server, ask):
+    """On one stream, answered in order."""
+    walstream = server()
+    names = ["plugin.proto", "health.proto", "reflection.proto"] * 200
+    answers = ask(walstream, *[{"file_by_filename": one} for one in names])
+    assert [file_of(one).name for one in answers] == names
+
+
+JUNK = [
+    (b"\x1a\x05x", grpc.StatusCode.INTERNAL),  # cut off
+    (b"\x18\x01", grpc.StatusCode.INTERNAL),  # a number for a string
+    (b"\x1a\x02\xc3\x28", grpc.StatusCode.INTERNAL),  # no UTF-8
+    (b"", grpc.StatusCode.INVALID_ARGUMENT),
+    (b"\xa0\x06\x01", grpc.StatusCode.INVALID_ARGUMENT),  # unknown field
+    (b"\x22\x80\x02" + b"x" * 256, grpc.StatusCode.INVALID_ARGUMENT),
+    (b"x" * 4097, grpc.StatusCode.RESOURCE_EXHAUSTED)]
+
+
+def test_junk(server, ask):
+    """G43: ends that stream, behind the answers to what was good."""
+    walstream = server()
+    for junk, code in JUNK:
+        with channel(walstream.address) as on:
+            stream = on.stream_stream(V1)(iter([b"\x3a\x00", junk]),
+                                          timeout=10)
+            with pytest.raises(grpc.RpcError) as failed:
+                assert len(list(stream)) == 1
+        assert failed.value.code() == code, junk[:20]
+    ask(walstream, {"list_services": ""})
+
+
+def room(raw, stream):
+    return raw.conn.local_flow_control_window(stream)
+
+
+def test_client_that_reads_nothing(server, ask):
+    """G43: answers are not made before they are taken."""
+    walstream = server()
+    before = walstream.status("VmRSS")
+    raw = RawClient(walstream.port, window=0)
+    try:
+        streams = []
+        requests = frame(b"\x1a\x0cplugin.proto") * 500  # 10 kB for each
+        for _ in range(20):
+            streams.append(raw.request({":path": V1}))
+            raw.until(lambda: room(raw, streams[-1]) >= len(requests))
+            raw.data(streams[-1], requests)
+        ask(walstream, {"list_services": ""})  # others are served
+        assert walstream.status("VmRSS") - before < 16 << 20
+        # Windows open: everything that was asked is answered.
+        for stream in streams:
+            raw.conn.increment_flow_control_window(1 << 28, stream)
+        raw.conn.increment_flow_control_window(1 << 28)
+        raw.flush()
+        raw.until(lambda: all(len(messages(raw.body.get(one, b""))) == 500
+                              for one in streams), 60)
+        assert walstream.status("VmRSS") - before < 16 << 20
+    finally:
+        raw.close()
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_off(server, ask, version):
+    """--no-reflection: as if it did not exist."""
+    with pytest.raises(grpc.RpcError) as failed:
+        ask(server("--no-reflection"), {"list_services": ""},
+            version=version)
+    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
