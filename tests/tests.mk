@@ -43,6 +43,13 @@ check-readme:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/readme \
 		$(PYTEST_ARGS)
 
+# The status page, in Chromium; pictures of it in build/page.
+check-page:
+	@tests/tools/deps page
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/page $(PYTEST_ARGS)
+
 # The static programs, and the whole integration suite in an empty chroot.
 check-static: static
 	@tests/tools/deps check-static
@@ -61,6 +68,22 @@ check-examples:
 	@$(MAKE) --no-print-directory all
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/examples \
 		$(PYTEST_ARGS)
+
+# HTTP/2 as h2spec wants it, in the clear and over TLS.
+check-h2spec:
+	@tests/tools/deps check
+	@tests/tools/go-tools h2spec
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/h2spec $(PYTEST_ARGS)
+
+# The official gRPC stacks, grpcurl and grpc-health-probe.
+check-stacks:
+	@tests/tools/deps stacks
+	@$(PYTHON) tests/stacks/build.py
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q -n 4 tests/stacks $(PYTEST_ARGS)
 
 # Payloads against row_to_json, for every type there is; connection strings
 # against libpq.
@@ -117,6 +140,6 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/fuzz -MMD -MP -fsanitize=fuzzer \
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
-.PHONY: check layers unit docs integration fidelity check-readme check-static \
-	check-image check-examples check-versions torture dose check-oracle \
-	fuzz fuzz-seeds
+.PHONY: check layers unit docs integration fidelity check-readme check-page \
+	check-static check-image check-examples check-h2spec check-stacks \
+	check-versions torture dose check-oracle fuzz fuzz-seeds

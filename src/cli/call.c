@@ -1,7 +1,9 @@
 #include "cli/call.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "feed/tokens.h"
@@ -54,38 +56,119 @@ call_read_token(struct call *c, const char *file)
 	return rc;
 }
 
+/* A file that is named has to be there: what follows takes one that is not for
+ * none. */
 static int
-connect_one(struct call *c, const struct addr *a, int timeout_ms)
+check_file(struct call *c, const char *option, const char *file)
 {
+	if (file == NULL || access(file, R_OK) == 0)
+		return 0;
+	return err_set(&c->err, ERR_USAGE, "%s \"%.300s\": %s", option, file,
+	    strerror(errno));
+}
+
+int
+call_read_tls(struct call *c, const struct options *o)
+{
+	const char *ca = o->value[OPT_TLS_CA], *cert = o->value[OPT_TLS_CERT];
+	const char *key = o->value[OPT_TLS_KEY];
+
+	c->secure = o->value[OPT_TLS] != NULL || ca != NULL || cert != NULL ||
+	    key != NULL || o->value[OPT_TLS_NAME] != NULL;
+	if ((cert == NULL) != (key == NULL))
+		return err_set(&c->err, ERR_USAGE,
+		    "--tls-cert and --tls-key need each other");
+	c->tls = (struct tls_settings){
+		.host = o->value[OPT_TLS_NAME],
+		.root = ca != NULL ? ca : "system",
+		.cert = cert,
+		.key = key,
+		.verify = TLS_VERIFY_FULL,
+		.use_cert = cert != NULL,
+		.sni = true,
+		.alpn_required = true,
+		.alpn = "h2",
+	};
+	if (check_file(c, "--tls-ca", ca) == -1 ||
+	    check_file(c, "--tls-cert", cert) == -1)
+		return -1;
+	return check_file(c, "--tls-key", key);
+}
+
+/* host: the server's certificate is for it, if no other name was given. */
+static int
+start_tls(struct call *c, const char *host, int64_t until)
+{
+	struct tls_settings *s = &c->tls;
+	enum conn_result result;
+	int64_t left;
+
+	if (s->host == NULL)
+		s->host = host;
+	if (conn_start_tls(&c->conn, s, &c->err) == -1)
+		return -1;
+	while ((result = conn_handshake(&c->conn, &c->err)) == CONN_AGAIN) {
+		if ((left = until - clock_mono_us()) <= 0)
+			return err_set(&c->err, ERR_IO,
+			    "the TLS handshake timed out");
+		conn_wait(c->conn.fd, conn_want(&c->conn),
+		    (int)(left / 1000) + 1);
+	}
+	return result == CONN_OK ? 0 : -1;
+}
+
+static int
+connect_one(struct call *c, const struct addr *a, const char *host,
+    int timeout_ms)
+{
+	int64_t until = clock_mono_us() + MS(timeout_ms);
+
 	if (conn_connect(&c->conn, a, &c->err) == -1)
 		return -1;
 	if (conn_wait(c->conn.fd, POLLOUT, timeout_ms) <= 0)
 		err_set(&c->err, ERR_IO, "cannot connect: timed out");
-	else if (conn_connected(&c->conn, &c->err) == 0)
+	else if (conn_connected(&c->conn, &c->err) == 0 &&
+	    (!c->secure || start_tls(c, host, until) == 0))
 		return 0;
 	err_prefix(&c->err, "%s", a->text);
 	conn_close(&c->conn);
 	return -1;
 }
 
+/* Fills list, and the host's name. Returns how many, or -1 with c->err. */
 static int
-connect_to(struct call *c, const char *address, const char *default_host,
+look_up(struct call *c, const char *address, struct addr *list, char *host,
+    size_t host_cap, char *port, size_t port_cap)
+{
+	int is_unix = addr_unix(list, address, &c->err);
+
+	if (is_unix == 1 && c->secure)
+		return err_set(&c->err, ERR_USAGE,
+		    "walstream has no TLS on Unix sockets: leave out --tls");
+	if (is_unix == 1)
+		snprintf(host, host_cap, "localhost");
+	if (is_unix != 0)
+		return is_unix;
+	if (addr_split(address, host, host_cap, port, port_cap) == -1)
+		return err_set(&c->err, ERR_USAGE,
+		    "\"%.200s\" is not an address: HOST:PORT or unix:/PATH is "
+		    "expected",
+		    address);
+	return addr_resolve(list, host, port, false, &c->err);
+}
+
+static int
+connect_to(struct call *c, const char *address, char *host, size_t host_cap,
     const char *default_port, int timeout_ms)
 {
-	char host[256], port[8];
 	struct addr list[ADDR_MAX];
+	char port[8];
 	int n;
 
-	snprintf(host, sizeof(host), "%s", default_host);
 	snprintf(port, sizeof(port), "%s", default_port);
-	if (addr_split(address, host, sizeof(host), port, sizeof(port)) == -1)
-		return err_set(&c->err, ERR_USAGE,
-		    "\"%.200s\" is not an address: HOST:PORT is expected",
-		    address);
-	if ((n = addr_resolve(list, host, port, false, &c->err)) == -1)
-		return -1;
+	n = look_up(c, address, list, host, host_cap, port, sizeof(port));
 	for (int i = 0; i < n; i++) {
-		if (connect_one(c, &list[i], timeout_ms) == 0) {
+		if (connect_one(c, &list[i], host, timeout_ms) == 0) {
 			c->err.kind = ERR_NONE;
 			return 0;
 		}
@@ -93,21 +176,50 @@ connect_to(struct call *c, const char *address, const char *default_host,
 	return -1;
 }
 
+/* What the server is called in requests. */
+static const char *
+authority(const struct call *c, const char *address, const char *host)
+{
+	struct addr a;
+	struct err err;
+
+	if (c->secure)
+		return c->tls.host;
+	return *address == '\0' || addr_unix(&a, address, &err) == 1 ? host
+								     : address;
+}
+
 int
-call_begin(struct call *c, const char *address, const char *host,
+call_begin(struct call *c, const char *address, const char *default_host,
     const char *port, int timeout_ms, const char *path,
     const struct h2_handler *handler, void *user)
 {
-	if (connect_to(c, address, host, port, timeout_ms) == -1)
+	char host[256];
+
+	snprintf(host, sizeof(host), "%s", default_host);
+	if (connect_to(c, address, host, sizeof(host), port, timeout_ms) == -1)
 		return -1;
 	if ((c->h2 = h2_new_client()) == NULL)
 		return err_set(&c->err, ERR_NOMEM, "out of memory");
 	if (buf_unread(&c->authorization) > 0)
 		h2_authorize(c->h2, buf_cstr(&c->authorization));
-	if ((c->stream = h2_call(c->h2, *address != '\0' ? address : host, path,
+	if ((c->stream = h2_call(c->h2, authority(c, address, host), path,
 		 handler, user)) == NULL)
 		return err_set(&c->err, ERR_NOMEM, "out of memory");
+	c->tls.host = NULL; /* it may have been ours */
 	return 0;
+}
+
+/* The server may have said why it takes no more (an alert of TLS). */
+static int
+not_sent(struct call *c)
+{
+	struct err why;
+
+	if (c->secure && conn_read(&c->conn, READ_SIZE, &why) == CONN_ERROR &&
+	    why.kind != ERR_IO)
+		c->err = why;
+	return -1;
 }
 
 int
@@ -119,16 +231,17 @@ call_send(struct call *c)
 	if (h2_over(c->h2) && c->stream != NULL)
 		return err_set(&c->err, ERR_PROTO,
 		    "the server does not speak HTTP/2, as gRPC does");
-	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? -1 : 0;
+	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? not_sent(c) : 0;
 }
 
 int
 call_wait(struct call *c, int timeout_ms)
 {
 	short events = buf_unread(&c->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
-	int revents = conn_wait(c->conn.fd, events, timeout_ms);
+	int revents =
+	    conn_wait(c->conn.fd, events | conn_want(&c->conn), timeout_ms);
 
-	if (revents <= 0 || (revents & ~POLLOUT) == 0)
+	if (revents <= 0 || !conn_readable(&c->conn, (short)revents))
 		return 0;
 	switch (conn_read(&c->conn, READ_SIZE, &c->err)) {
 	case CONN_AGAIN:

@@ -16,11 +16,13 @@
 enum option_id {
 	OPT_CONNECTION,
 	OPT_LOG_LEVEL,
+	OPT_LOG_FORMAT,
 	OPT_PUBLICATION,
 	OPT_SLOT,
 	OPT_PORT,
 	OPT_HOST,
 	OPT_TEMPORARY,
+	OPT_METRICS_LISTEN,
 	OPT_BUFFER_SIZE,
 	OPT_CREATE_SLOT,
 	OPT_FAILOVER,
@@ -32,7 +34,6 @@ enum option_id {
 	OPT_DRAIN,
 	OPT_AUTH_TOKEN_FILE,
 	OPT_NO_REFLECTION,
-	OPT_TOKEN_FILE,
 	OPT_PG_GRACE,
 	OPT_MAX_STREAMS,
 	OPT_MAX_PER_CONN,
@@ -41,6 +42,7 @@ enum option_id {
 	OPT_MAX_IDLE,
 	OPT_MAX_AGE,
 	OPT_MAX_AGE_GRACE,
+	OPT_TOKEN_FILE,
 	OPT_ADDRESS,
 	OPT_COUNT,
 	OPT_ACK,
@@ -59,6 +61,18 @@ enum option_id {
 	OPT_CHECK_FORMAT,
 	OPT_TIMEOUT,
 	OPT_SHELL,
+	OPT_LISTEN,
+	OPT_LISTEN_MODE,
+	OPT_MAX_CONNECTIONS,
+	OPT_MAX_PER_ADDRESS,
+	OPT_TLS,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_CA,
+	OPT_TLS_NAME,
+	OPT_TLS_CLIENT_CA,
+	OPT_TLS_CLIENT_CRL,
+	OPT_TLS_CLIENT_CERT,
 	OPT_HELP,
 	OPT_VERSION,
 	OPTIONS
@@ -96,6 +110,7 @@ struct options {
 	/* From the command line, else the environment, else the default; NULL
 	 * when there is none. A flag that was given is "". */
 	const char *value[OPTIONS];
+	bool given[OPTIONS]; /* it is from the command line */
 	/* Options that may be given more than once, in order. */
 	const char *list[OPTIONS_LIST];
 	enum option_id list_id[OPTIONS_LIST];

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -19,6 +20,99 @@ read_create_slot(struct server_config *c, const struct options *o,
 	    "--create-slot must be if-missing or "
 	    "never, not \"%.100s\"",
 	    s);
+}
+
+/* Permissions, and no other bits, in octal. */
+static int
+read_mode(struct listener_config *l, const char *s, struct err *err)
+{
+	char *end;
+	unsigned long mode = strtoul(s, &end, 8);
+
+	l->mode = (mode_t)mode;
+	if (*end == '\0' && strspn(s, "01234567") == strlen(s) && *s != '\0' &&
+	    mode <= 0777 && (mode & 0600) == 0600)
+		return 0;
+	return err_set(err, ERR_USAGE,
+	    "--listen-mode must be a mode such as 0600, 0660 or 0666, not "
+	    "\"%.100s\"",
+	    s);
+}
+
+static int
+read_client_cert(struct listener_config *l, const struct options *o,
+    struct err *err)
+{
+	const char *s = o->value[OPT_TLS_CLIENT_CERT];
+
+	l->tls.client_optional = strcmp(s, "optional") == 0;
+	if (!l->tls.client_optional && strcmp(s, "required") != 0)
+		return err_set(err, ERR_USAGE,
+		    "--tls-client-cert must be required or optional, not "
+		    "\"%.100s\"",
+		    s);
+	return 0;
+}
+
+/* Options of TLS that make no sense without another. */
+static int
+check_tls(const struct options *o, struct err *err)
+{
+	static const struct {
+		enum option_id id, needs;
+		const char *text;
+	} rules[] = {
+		{ OPT_TLS_CERT, OPT_TLS_KEY, "--tls-cert needs --tls-key" },
+		{ OPT_TLS_KEY, OPT_TLS_CERT, "--tls-key needs --tls-cert" },
+		{ OPT_TLS_CLIENT_CA, OPT_TLS_CERT,
+		    "--tls-client-ca needs --tls-cert" },
+		{ OPT_TLS_CLIENT_CRL, OPT_TLS_CLIENT_CA,
+		    "--tls-client-crl needs --tls-client-ca" },
+		{ OPT_TLS_CLIENT_CERT, OPT_TLS_CLIENT_CA,
+		    "--tls-client-cert needs --tls-client-ca" },
+	};
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (o->given[rules[i].id] && !o->given[rules[i].needs])
+			return err_set(err, ERR_USAGE, "%s", rules[i].text);
+	return 0;
+}
+
+static int
+read_number(const struct options *o, enum option_id id, unsigned *to,
+    struct err *err)
+{
+	unsigned long long n;
+
+	if (options_number(o, id, 1000000, &n, err) == -1)
+		return -1;
+	*to = (unsigned)n;
+	return 0;
+}
+
+static int
+read_listen(struct listener_config *l, const struct options *o, struct err *err)
+{
+	l->host = o->value[OPT_HOST];
+	l->port = o->value[OPT_PORT];
+	if (l->addresses > 0 && (o->given[OPT_HOST] || o->given[OPT_PORT]))
+		return err_set(err, ERR_USAGE,
+		    "--listen is instead of --host and --port: give one or the "
+		    "other");
+	if (read_mode(l, o->value[OPT_LISTEN_MODE], err) == -1 ||
+	    read_number(o, OPT_MAX_CONNECTIONS, &l->most, err) == -1 ||
+	    read_number(o, OPT_MAX_PER_ADDRESS, &l->most_per_address, err) ==
+		-1 ||
+	    read_client_cert(l, o, err) == -1 || check_tls(o, err) == -1)
+		return -1;
+	if (l->most == 0)
+		return err_set(err, ERR_USAGE,
+		    "--max-connections must be at least 1");
+	l->tls.cert = o->value[OPT_TLS_CERT];
+	l->tls.key = o->value[OPT_TLS_KEY];
+	l->tls.client_ca = o->value[OPT_TLS_CLIENT_CA];
+	l->tls.client_crl = o->value[OPT_TLS_CLIENT_CRL];
+	return 0;
 }
 
 /* What clients may do, and for how long. */
@@ -59,8 +153,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	c->pg.messages = o->value[OPT_MESSAGES] != NULL;
 	c->token_file = o->value[OPT_AUTH_TOKEN_FILE];
 	c->reflection = o->value[OPT_NO_REFLECTION] == NULL;
-	c->host = o->value[OPT_HOST];
-	c->port = o->value[OPT_PORT];
+	c->metrics_listen = o->value[OPT_METRICS_LISTEN];
 	if (repl_check_slot_name(c->pg.slot, err) == -1 ||
 	    options_number(o, OPT_PORT, 65535, &port, err) == -1 ||
 	    options_bool(o, OPT_TEMPORARY, &c->pg.temporary, err) == -1 ||
@@ -71,7 +164,8 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 		err) == -1 ||
 	    options_seconds(o, OPT_SERVER_TIMEOUT, &c->pg.server_timeout_us,
 		err) == -1 ||
-	    read_limits(c, o, err) == -1 || read_create_slot(c, o, err) == -1)
+	    read_limits(c, o, err) == -1 || read_create_slot(c, o, err) == -1 ||
+	    read_listen(&c->listen, o, err) == -1)
 		return -1;
 	if (c->buffer_size < MIN_BUFFER)
 		return err_set(err, ERR_USAGE,
@@ -89,6 +183,7 @@ int
 cmd_start(const struct options *o)
 {
 	const char *required[OPTIONS_LIST], *publication[OPTIONS_LIST];
+	const char *address[OPTIONS_LIST];
 	struct server_config config;
 	struct conninfo ci;
 	struct err err;
@@ -96,6 +191,8 @@ cmd_start(const struct options *o)
 
 	config.pg.publication = publication;
 	config.pg.publications = options_list(o, OPT_PUBLICATION, publication);
+	config.listen.address = address;
+	config.listen.addresses = options_list(o, OPT_LISTEN, address);
 	if (read_options(&config, o, &err) == -1 ||
 	    cmd_conninfo(&ci, o, &err) == -1)
 		return cmd_fail(&err);

@@ -255,7 +255,7 @@ read_options(struct tail *t, const struct options *o)
 		    "--format must be json or "
 		    "pretty, not \"%.100s\"",
 		    format);
-	if (read_start(t, o) == -1)
+	if (call_read_tls(&t->call, o) == -1 || read_start(t, o) == -1)
 		return -1;
 	if (o->value[OPT_COUNT] == NULL)
 		return 0;

@@ -169,6 +169,10 @@ void h2_end_all(struct h2 *h, const char *why);
 bool h2_spent(const struct h2 *h);
 /* Server: user-agent of the last request, cut; "" when there was none. */
 const char *h2_agent(const struct h2 *h);
+/* Who is at the other end, for those who tell of a stream; "?" until it is
+ * set. peer has to outlive h. */
+void h2_set_peer(struct h2 *h, const char *peer);
+const char *h2_peer(const struct h2_stream *s);
 
 /* Client: pull has given its last message: half-closes. */
 void h2_finish(struct h2_stream *s);

@@ -158,8 +158,9 @@ h2_finish(struct h2_stream *s)
 void
 h2_cancel(struct h2_stream *s)
 {
-	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-	    NGHTTP2_CANCEL);
+	h2_check(s->h2,
+	    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+		NGHTTP2_CANCEL));
 }
 
 void

@@ -44,25 +44,6 @@ copy_consumer(struct request *q, const uint8_t *value, size_t len)
 	q->long_consumer = len > REQUEST_MAX_VALUE;
 }
 
-/* "Bearer", in any case, blanks, the token. */
-static void
-take_authorization(struct request *q, const uint8_t *value, size_t len)
-{
-	static const char scheme[] = "bearer ";
-	size_t n = sizeof(scheme) - 1;
-	bool first = q->auth == REQUEST_ANONYMOUS;
-
-	q->auth = REQUEST_OTHERWISE;
-	if (!first || len < n || strncasecmp((const char *)value, scheme, n))
-		return;
-	while (n < len && value[n] == ' ')
-		n++;
-	while (len > n && value[len - 1] == ' ')
-		len--;
-	if (n < len && secret_digest(q->bearer, value + n, len - n) == 0)
-		q->auth = REQUEST_BEARER;
-}
-
 int
 request_timeout(const uint8_t *value, size_t len, int64_t *us)
 {
@@ -127,6 +108,25 @@ copy_agent(struct request *q, const uint8_t *value, size_t len)
 	len = len < REQUEST_MAX_AGENT ? len : REQUEST_MAX_AGENT;
 	memcpy(q->agent, value, len);
 	q->agent[len] = '\0';
+}
+
+/* "Bearer", in any case, blanks, the token. */
+static void
+take_authorization(struct request *q, const uint8_t *value, size_t len)
+{
+	static const char scheme[] = "bearer ";
+	size_t n = sizeof(scheme) - 1;
+	bool first = q->auth == REQUEST_ANONYMOUS;
+
+	q->auth = REQUEST_OTHERWISE;
+	if (!first || len < n || strncasecmp((const char *)value, scheme, n))
+		return;
+	while (n < len && value[n] == ' ')
+		n++;
+	while (len > n && value[len - 1] == ' ')
+		len--;
+	if (n < len && secret_digest(q->bearer, value + n, len - n) == 0)
+		q->auth = REQUEST_BEARER;
 }
 
 void

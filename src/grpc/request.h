@@ -29,11 +29,11 @@ struct request {
 	char path[REQUEST_MAX_VALUE + 1];     /* "" when it is longer */
 	char consumer[REQUEST_MAX_VALUE + 1]; /* of walstream-consumer */
 	bool long_consumer;                   /* that had no room */
-	enum request_auth auth;
-	uint8_t bearer[SECRET_DIGEST];     /* of the token, which is not kept */
-	char agent[REQUEST_MAX_AGENT + 1]; /* of user-agent, cut */
-	int64_t timeout_us;                /* of grpc-timeout */
+	char agent[REQUEST_MAX_AGENT + 1];    /* of user-agent, cut */
+	int64_t timeout_us;                   /* of grpc-timeout */
 	bool has_timeout, bad_timeout;
+	enum request_auth auth;
+	uint8_t bearer[SECRET_DIGEST]; /* of the token, which is not kept */
 	size_t bytes; /* of the header list, as SETTINGS counts them */
 	size_t count; /* of headers */
 	bool post;    /* the method is POST */

@@ -2,11 +2,30 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+/* Of accepted connections, and what getsockname says. */
+static void
+describe_unix(struct addr *a)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&a->sa;
+	size_t head = offsetof(struct sockaddr_un, sun_path);
+	size_t n = a->len > head ? a->len - head : 0;
+
+	if (n == 0)
+		snprintf(a->text, sizeof(a->text), "unix");
+	else if (un->sun_path[0] == '\0')
+		snprintf(a->text, sizeof(a->text), "unix:@%.*s", (int)n - 1,
+		    un->sun_path + 1);
+	else
+		snprintf(a->text, sizeof(a->text), "unix:%.*s", (int)n,
+		    un->sun_path);
+}
 
 void
 addr_describe(struct addr *a)
@@ -14,6 +33,10 @@ addr_describe(struct addr *a)
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 	bool v6 = a->sa.ss_family == AF_INET6;
 
+	if (addr_is_unix(a)) {
+		describe_unix(a);
+		return;
+	}
 	if (getnameinfo((struct sockaddr *)&a->sa, a->len, host, sizeof(host),
 		port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
 		snprintf(a->text, sizeof(a->text), "?");
@@ -39,6 +62,7 @@ addr_resolve(struct addr *list, const char *host, const char *port,
 		    "%s",
 		    host, gai_strerror(rc));
 	for (ai = found; ai != NULL && n < ADDR_MAX; ai = ai->ai_next) {
+		memset(&list[n], 0, sizeof(list[n]));
 		memcpy(&list[n].sa, ai->ai_addr, ai->ai_addrlen);
 		list[n].len = ai->ai_addrlen;
 		addr_describe(&list[n]);
@@ -128,6 +152,107 @@ addr_pg_socket(struct addr *a, const char *dir, const char *port,
 			return 0;
 	}
 	return unix_address(a, usual[0], port);
+}
+
+static int
+starts(const char **text, const char *with)
+{
+	size_t n = strlen(with);
+
+	if (strncmp(*text, with, n) != 0)
+		return 0;
+	*text += n;
+	return 1;
+}
+
+int
+addr_unix(struct addr *a, const char *text, struct err *err)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
+	const char *name = text;
+	bool abstract = starts(&name, "unix-abstract:");
+	size_t n;
+
+	if (!abstract && !starts(&name, "unix:"))
+		return 0;
+	if (!abstract && strspn(name, "/") == 3) /* unix:///PATH */
+		name += 2;
+	abstract = abstract || (*name == '@' && *++name != '\0');
+	n = strlen(name);
+	if (n == 0)
+		return err_set(err, ERR_USAGE, "\"%.100s\" names no socket",
+		    text);
+	/* An abstract one begins with NUL, another ends with it. */
+	if (n + 1 > sizeof(un->sun_path))
+		return err_set(err, ERR_USAGE,
+		    "\"%.200s\" is too long for a Unix socket: %zu characters "
+		    "are possible",
+		    text, sizeof(un->sun_path) - 1);
+	memset(a, 0, sizeof(*a));
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path + abstract, name, n);
+	a->len =
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + abstract);
+	describe_unix(a);
+	a->len += !abstract;
+	return 1;
+}
+
+const char *
+addr_path(const struct addr *a)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&a->sa;
+
+	return addr_is_unix(a) && un->sun_path[0] != '\0' ? un->sun_path : NULL;
+}
+
+bool
+addr_is_any(const struct addr *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a->sa;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a->sa;
+
+	if (a->sa.ss_family == AF_INET)
+		return v4->sin_addr.s_addr == INADDR_ANY;
+	return a->sa.ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+}
+
+int
+addr_port(const struct addr *a)
+{
+	if (a->sa.ss_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+	if (a->sa.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
+	return 0;
+}
+
+void
+addr_set_port(struct addr *a, int port)
+{
+	if (a->sa.ss_family == AF_INET)
+		((struct sockaddr_in *)&a->sa)->sin_port =
+		    htons((uint16_t)port);
+	if (a->sa.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&a->sa)->sin6_port =
+		    htons((uint16_t)port);
+}
+
+/* IPv4 also as it comes through a socket of IPv6 (::ffff:a.b.c.d). */
+void
+addr_network(const struct addr *a, uint8_t to[ADDR_NETWORK])
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a->sa;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a->sa;
+
+	memset(to, 0, ADDR_NETWORK);
+	if (a->sa.ss_family == AF_INET)
+		memcpy(to + 4, &v4->sin_addr, 4);
+	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		memcpy(to + 4, v6->sin6_addr.s6_addr + 12, 4);
+	else
+		memcpy(to, &v6->sin6_addr, ADDR_NETWORK);
 }
 
 /* Copies n characters of p; returns 0, or -1 when they do not fit. */

@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 128
+#define BACKLOG SOMAXCONN
+/* Of what is thrown away when a connection is refused. */
+#define RUBBISH 16384
 
 void
 conn_init(struct conn *c, size_t in_max, size_t out_max)
@@ -139,6 +141,16 @@ conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err)
 {
 	c->tls = tls_client(s, c->fd, err);
 	return c->tls == NULL ? -1 : 0;
+}
+
+int
+conn_accept_tls(struct conn *c, struct ssl_ctx_st *ctx, struct err *err)
+{
+	c->tls = tls_server(ctx, c->fd, err);
+	if (c->tls == NULL)
+		return -1;
+	c->read_wants = POLLIN;
+	return 0;
 }
 
 /* What a step of TLS means here, and what it waits for. */
@@ -313,7 +325,19 @@ conn_unacked(const struct conn *c)
 void
 conn_finish(struct conn *c)
 {
+	if (c->tls != NULL)
+		tls_finish(c->tls);
 	shutdown(c->fd, SHUT_WR);
+}
+
+void
+conn_say(int fd, const void *words, size_t n)
+{
+	char rubbish[RUBBISH];
+
+	send(fd, words, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(fd, SHUT_WR);
+	recv(fd, rubbish, sizeof(rubbish), MSG_DONTWAIT);
 }
 
 int
@@ -328,10 +352,12 @@ conn_wait(int fd, short events, int timeout_ms)
 static int
 listen_failed(int fd, const struct addr *a, struct err *err)
 {
-	err_set(err, ERR_IO, "cannot listen on %s: %s", a->text,
-	    strerror(errno));
+	int why = errno;
+
+	err_set(err, ERR_IO, "cannot listen on %s: %s", a->text, strerror(why));
 	if (fd != -1)
 		close(fd);
+	errno = why;
 	return -1;
 }
 
@@ -345,12 +371,17 @@ conn_listen(const struct addr *a, struct addr *bound, struct err *err)
 	if (fd == -1)
 		return listen_failed(fd, a, err);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (a->sa.ss_family == AF_INET6) {
+		on = a->v6_only;
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	}
 	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
 	    listen(fd, BACKLOG) == -1)
 		return listen_failed(fd, a, err);
 	*bound = *a;
-	if (getsockname(fd, (struct sockaddr *)&bound->sa, &bound->len) == 0)
-		addr_describe(bound);
+	if (getsockname(fd, (struct sockaddr *)&bound->sa, &bound->len) == -1)
+		return listen_failed(fd, a, err);
+	addr_describe(bound);
 	return fd;
 }
 

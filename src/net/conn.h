@@ -52,6 +52,8 @@ enum conn_result conn_read_byte(struct conn *c, uint8_t *byte, struct err *err);
  * handshake is done). Returns 0, or -1 with err. */
 int
 conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err);
+/* The same as the server; see net/tls_server.h. */
+int conn_accept_tls(struct conn *c, struct ssl_ctx_st *ctx, struct err *err);
 /* CONN_OK: done; CONN_AGAIN: poll for conn_want. */
 enum conn_result conn_handshake(struct conn *c, struct err *err);
 /* What to poll for beyond what is to be read or written, and whether poll's
@@ -75,15 +77,21 @@ enum conn_result conn_flush(struct conn *c, struct err *err);
 /* Bytes that the socket took and the peer's has not acknowledged. */
 size_t conn_unacked(const struct conn *c);
 
-/* Tells the peer that nothing more will be written (FIN). */
+/* Tells the peer that nothing more will be written (FIN, over TLS with a
+ * goodbye). */
 void conn_finish(struct conn *c);
+
+/* The last words on a socket that is to be closed, past TLS and c->out, as far
+ * as it takes them at once; what came is thrown away, or closing would take
+ * them back. */
+void conn_say(int fd, const void *words, size_t n);
 
 /* Waits until a socket is ready for events (POLLIN, POLLOUT) or timeout_ms
  * has passed (-1: for ever); for commands that serve one connection. Returns
  * the ready events, 0 on timeout, -1 when a signal came. */
 int conn_wait(int fd, short events, int timeout_ms);
 
-/* A listening socket on a, non-blocking, or -1 with ERR_IO. *bound is what it
+/* A listening socket on a, non-blocking, or -1 with ERR_IO and errno. *bound is what it
  * is bound to (a port of 0 picks a free one). */
 int conn_listen(const struct addr *a, struct addr *bound, struct err *err);
 /* The next waiting connection and where from, or -1 with errno set. */

@@ -13,18 +13,34 @@
 
 _Static_assert(TLS_HASH_MAX >= EVP_MAX_MD_SIZE, "any digest fits");
 
+/* Most that one step takes from the socket: a peer that talks without end does
+ * not keep us. More than a record, or nothing would ever be complete. */
+#define STEP_MAX ((size_t)64 * 1024)
+/* Messages about TLS itself that an open connection may bring: so many, and one
+ * more for so many bytes of either side. Key updates are needed far less often
+ * (RFC 8446, 5.5), and cost us more than they cost the peer. */
+#define CHATTER_FREE 32
+#define CHATTER_BYTES ((uint64_t)64 * 1024)
+
 struct tls {
 	SSL *ssl;
 	int fd;
-	int error;       /* errno of the last failed send or recv; 0: none */
-	bool open;       /* the handshake is done */
-	bool verified;   /* the chain is checked */
-	bool cert_asked; /* the peer wants our certificate */
+	const char *peer; /* "the server", "the client" */
+	int error;        /* errno of the last failed send or recv; 0: none */
+	bool open;        /* the handshake is done */
+	bool verified;    /* the chain is checked */
+	bool cert_asked;  /* the peer wants our certificate */
 	bool cert_sent;
 	bool
 	    mute; /* writing has failed; there may still be something to read */
 	bool gone; /* neither side can say anything more */
-	const struct tls_settings *settings; /* until open */
+	const struct tls_settings *settings; /* client: until open */
+	enum tls_fault fault;                /* server */
+	char head[TLS_HEAD + 1];             /* the first that came */
+	size_t head_len;
+	size_t step;         /* bytes this step may still take */
+	uint64_t chatter;    /* messages about TLS itself, once open */
+	uint64_t bytes;      /* of the peer and of ours */
 	enum tls_result end; /* TLS_EOF or TLS_FAILED, once it is over */
 	struct err why;
 };
@@ -45,17 +61,38 @@ bio_result(BIO *bio, ssize_t n, int retry)
 	return (int)n;
 }
 
+static bool
+chatters(const struct tls *t)
+{
+	return t->chatter > CHATTER_FREE + t->bytes / CHATTER_BYTES;
+}
+
+static void
+keep_head(struct tls *t, const char *from, size_t n)
+{
+	while (t->head_len < TLS_HEAD && n-- > 0)
+		t->head[t->head_len++] = *from++;
+}
+
 static int
 bio_read(BIO *bio, char *to, int n)
 {
 	struct tls *t = BIO_get_data(bio);
-	ssize_t got;
+	size_t most = (size_t)n < t->step ? (size_t)n : t->step;
+	ssize_t got = -1;
 
-	do
-		got = recv(t->fd, to, (size_t)n, 0);
-	while (got == -1 && errno == EINTR);
+	if (most == 0 || chatters(t)) /* later, or never again */
+		errno = EAGAIN;
+	else
+		do
+			got = recv(t->fd, to, most, 0);
+		while (got == -1 && errno == EINTR);
 	if (got == 0)
 		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+	if (got > 0) {
+		t->step -= (size_t)got;
+		keep_head(t, to, (size_t)got);
+	}
 	return bio_result(bio, got, BIO_FLAGS_READ);
 }
 
@@ -108,10 +145,25 @@ cert_wanted(SSL *ssl, void *arg)
 	return 1;
 }
 
+/* Key updates, attempts to renegotiate, and what we answer. */
+static void
+on_message(int writing, int version, int type, const void *p, size_t n,
+    SSL *ssl, void *arg)
+{
+	struct tls *t = arg;
+
+	(void)writing;
+	(void)version;
+	(void)p;
+	(void)n;
+	(void)ssl;
+	if (t->open && (type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT))
+		t->chatter++;
+}
+
 static bool
 attach(struct tls *t, SSL_CTX *ctx)
 {
-	const struct tls_settings *s = t->settings;
 	BIO_METHOD *method = bio_method();
 	BIO *bio = method == NULL ? NULL : BIO_new(method);
 
@@ -122,6 +174,16 @@ attach(struct tls *t, SSL_CTX *ctx)
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_msg_callback(t->ssl, on_message);
+	SSL_set_msg_callback_arg(t->ssl, t);
+	return true;
+}
+
+static bool
+be_client(struct tls *t)
+{
+	const struct tls_settings *s = t->settings;
+
 	SSL_set_connect_state(t->ssl);
 	SSL_set_cert_cb(t->ssl, cert_wanted, t);
 	return !s->sni || !tls_name_is_sni(s->host) ||
@@ -139,12 +201,13 @@ tls_client(const struct tls_settings *s, int fd, struct err *err)
 		return NULL;
 	}
 	t->fd = fd;
+	t->peer = "the server";
 	t->settings = s;
 	if ((ctx = tls_ctx_client(s, &t->verified, err)) == NULL) {
 		free(t);
 		return NULL;
 	}
-	if (!attach(t, ctx)) {
+	if (!attach(t, ctx) || !be_client(t)) {
 		err_set(err, ERR_AUTH, "could not establish SSL connection");
 		tls_free(t);
 		t = NULL;
@@ -154,13 +217,41 @@ tls_client(const struct tls_settings *s, int fd, struct err *err)
 	return t;
 }
 
+struct tls *
+tls_server(struct ssl_ctx_st *ctx, int fd, struct err *err)
+{
+	struct tls *t = calloc(1, sizeof(*t));
+
+	if (t != NULL) {
+		t->fd = fd;
+		t->peer = "the client";
+		t->fault = TLS_FAULT_OTHER;
+		t->verified = true;
+	}
+	if (t == NULL || !attach(t, ctx)) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		tls_free(t);
+		t = NULL;
+	} else
+		SSL_set_accept_state(t->ssl);
+	ERR_clear_error();
+	return t;
+}
+
+void
+tls_finish(struct tls *t)
+{
+	if (t->open && !t->gone)
+		SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
 void
 tls_free(struct tls *t)
 {
 	if (t == NULL)
 		return;
-	if (t->open && !t->gone)
-		SSL_shutdown(t->ssl);
+	tls_finish(t);
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	free(t);
@@ -170,6 +261,12 @@ bool
 tls_is_open(const struct tls *t)
 {
 	return t->open;
+}
+
+bool
+tls_is_failed(const struct tls *t)
+{
+	return t->end == TLS_FAILED;
 }
 
 /* It is over, and err says why. */
@@ -222,25 +319,49 @@ version(const char *set, const char *usual)
 	return set != NULL && *set != '\0' ? set : usual;
 }
 
-/* What OpenSSL's queue says of a failure of its own. */
-static void
-explain(const struct tls *t, struct err *err)
-{
-	unsigned long code = ERR_get_error();
-	const char *text = ERR_reason_error_string(code);
-	long verdict = SSL_get_verify_result(t->ssl);
-	int reason = ERR_GET_REASON(code);
+/* What a server says of a client's failure, by OpenSSL's reason. */
+static const struct {
+	int reason;
+	enum tls_fault fault;
+	const char *text; /* NULL: OpenSSL's */
+} faults[] = {
+	{ SSL_R_HTTP_REQUEST, TLS_FAULT_PLAIN,
+	    "TLS: it speaks HTTP in the clear, this port speaks TLS" },
+	{ SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_GARBAGE,
+	    "TLS: what it says is not TLS" },
+	{ SSL_R_NO_SHARED_CIPHER, TLS_FAULT_CIPHER, NULL },
+	{ SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAULT_ALPN,
+	    "TLS: it does not offer HTTP/2 (ALPN h2)" },
+	{ SSL_R_CALLBACK_FAILED, TLS_FAULT_ALPN,
+	    "TLS: it does not offer HTTP/2: there is no ALPN" },
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, TLS_FAULT_NO_CERT,
+	    "TLS: it has no certificate, which --tls-client-ca asks for" },
+};
 
-	if (text == NULL)
-		text = "no SSL error reported";
-	if (t->verified && !t->open && verdict != X509_V_OK)
-		err_set(err, ERR_AUTH, "certificate verify failed: %s",
-		    X509_verify_cert_error_string(verdict));
-	else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    is_distrust(reason - SSL_AD_REASON_OFFSET))
-		err_set(err, ERR_AUTH, "the server refused our certificate: %s",
-		    text);
-	else if (!t->open && is_version(reason))
+static void
+explain_client(struct tls *t, int reason, const char *text, struct err *err)
+{
+	const char *what = NULL;
+
+	t->fault = is_version(reason) ? TLS_FAULT_VERSION : TLS_FAULT_OTHER;
+	if (reason == SSL_R_WRONG_VERSION_NUMBER &&
+	    memcmp(t->head, "PRI ", 4) == 0)
+		reason = SSL_R_HTTP_REQUEST;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (faults[i].reason == reason) {
+			t->fault = faults[i].fault;
+			if (faults[i].text != NULL)
+				what = faults[i].text;
+		}
+	err_set(err, ERR_PROTO, what != NULL ? "%s" : "TLS: %s",
+	    what != NULL ? what : text);
+}
+
+static void
+explain_server(const struct tls *t, int reason, const char *text,
+    struct err *err)
+{
+	if (!t->open && is_version(reason))
 		err_set(err, ERR_PROTO,
 		    "SSL error: %s; this may indicate that the server does "
 		    "not support any SSL protocol version between %s and %s",
@@ -250,19 +371,46 @@ explain(const struct tls *t, struct err *err)
 		err_set(err, ERR_PROTO, "SSL error: %s", text);
 }
 
+/* What OpenSSL's queue says of a failure of its own. */
+static void
+explain(struct tls *t, struct err *err)
+{
+	unsigned long code = ERR_get_error();
+	const char *text = ERR_reason_error_string(code);
+	long verdict = SSL_get_verify_result(t->ssl);
+	int reason = ERR_GET_REASON(code);
+
+	if (text == NULL)
+		text = "no SSL error reported";
+	if (t->verified && !t->open && verdict != X509_V_OK) {
+		err_set(err, ERR_AUTH, "certificate verify failed: %s",
+		    X509_verify_cert_error_string(verdict));
+		t->fault = TLS_FAULT_BAD_CERT;
+	} else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    is_distrust(reason - SSL_AD_REASON_OFFSET)) {
+		err_set(err, ERR_AUTH, "%s refused our certificate: %s",
+		    t->peer, text);
+		t->fault = TLS_FAULT_DISTRUST;
+	} else if (SSL_is_server(t->ssl))
+		explain_client(t, reason, text, err);
+	else
+		explain_server(t, reason, text, err);
+}
+
 static enum tls_result
 cut(struct tls *t, struct err *err)
 {
 	if (!t->open) {
+		t->fault = TLS_FAULT_CLOSED;
 		err_set(err, ERR_IO,
-		    "the server closed the connection during the TLS "
-		    "handshake");
+		    "%s closed the connection during the TLS handshake",
+		    t->peer);
 		return finish(t, TLS_FAILED, err);
 	}
 	t->gone = true;
 	err_set(err, ERR_IO,
-	    "the server closed the connection without ending TLS: it was cut "
-	    "off");
+	    "%s closed the connection without ending TLS: it was cut off",
+	    t->peer);
 	return finish(t, TLS_EOF, err);
 }
 
@@ -272,18 +420,27 @@ outcome(struct tls *t, int rc, struct err *err)
 {
 	enum tls_result end = TLS_FAILED;
 
+	if (chatters(t)) {
+		err_set(err, ERR_PROTO,
+		    "TLS: %s sends nothing but key updates or attempts to "
+		    "renegotiate",
+		    t->peer);
+		ERR_clear_error();
+		return finish(t, TLS_FAILED, err);
+	}
 	switch (SSL_get_error(t->ssl, rc)) {
 	case SSL_ERROR_WANT_READ:
 		return TLS_WANT_READ;
 	case SSL_ERROR_WANT_WRITE:
 		return TLS_WANT_WRITE;
 	case SSL_ERROR_ZERO_RETURN:
-		err_set(err, ERR_IO, "the server closed the connection");
+		err_set(err, ERR_IO, "%s closed the connection", t->peer);
 		end = finish(t, TLS_EOF, err);
 		break;
 	case SSL_ERROR_SYSCALL:
 		if (t->error == 0)
 			return cut(t, err);
+		t->fault = TLS_FAULT_CLOSED;
 		err_set(err, ERR_IO, "TLS: %s", strerror(t->error));
 		end = finish(t, TLS_FAILED, err);
 		break;
@@ -304,15 +461,19 @@ outcome(struct tls *t, int rc, struct err *err)
 static int
 check_alpn(const struct tls *t, struct err *err)
 {
+	const char *due = tls_alpn(t->settings);
 	const unsigned char *name;
 	unsigned int len;
 
 	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	if (t->settings->alpn != NULL && name == NULL)
+		return err_set(err, ERR_PROTO,
+		    "the server does not agree to ALPN %s", due);
 	if (name == NULL && t->settings->alpn_required)
 		return err_set(err, ERR_PROTO,
 		    "direct SSL connection was established without ALPN "
 		    "protocol negotiation extension");
-	if (name != NULL && (len != 10 || memcmp(name, "postgresql", 10) != 0))
+	if (name != NULL && (len != strlen(due) || memcmp(name, due, len) != 0))
 		return err_set(err, ERR_PROTO,
 		    "SSL connection was established with unexpected ALPN "
 		    "protocol");
@@ -345,6 +506,14 @@ check_peer(const struct tls *t, struct err *err)
 	return check_alpn(t, err);
 }
 
+static void
+begin_step(struct tls *t)
+{
+	ERR_clear_error();
+	t->error = 0;
+	t->step = STEP_MAX;
+}
+
 enum tls_result
 tls_handshake(struct tls *t, struct err *err)
 {
@@ -354,12 +523,11 @@ tls_handshake(struct tls *t, struct err *err)
 		return again(t, err);
 	if (t->open)
 		return TLS_OK;
-	ERR_clear_error();
-	t->error = 0;
+	begin_step(t);
 	if ((rc = SSL_do_handshake(t->ssl)) != 1)
 		return outcome(t, rc, err);
 	t->open = true;
-	if (check_peer(t, err) == -1) {
+	if (t->settings != NULL && check_peer(t, err) == -1) {
 		SSL_shutdown(t->ssl);
 		return finish(t, TLS_FAILED, err);
 	}
@@ -373,10 +541,11 @@ tls_read(struct tls *t, void *to, size_t n, size_t *got, struct err *err)
 	assert(t->open && n > 0);
 	if (t->end != TLS_OK)
 		return again(t, err);
-	ERR_clear_error();
-	t->error = 0;
-	if (SSL_read_ex(t->ssl, to, n, got) == 1)
+	begin_step(t);
+	if (SSL_read_ex(t->ssl, to, n, got) == 1) {
+		t->bytes += *got;
 		return TLS_OK;
+	}
 	return outcome(t, 0, err);
 }
 
@@ -392,10 +561,11 @@ tls_write(struct tls *t, const void *from, size_t n, size_t *put,
 		*err = t->why;
 		return TLS_FAILED;
 	}
-	ERR_clear_error();
-	t->error = 0;
-	if (SSL_write_ex(t->ssl, from, n, put) == 1)
+	begin_step(t);
+	if (SSL_write_ex(t->ssl, from, n, put) == 1) {
+		t->bytes += *put;
 		return TLS_OK;
+	}
 	result = outcome(t, 0, err);
 	if (result == TLS_FAILED && t->error != 0) {
 		t->mute = true; /* why the peer hung up may be in there */
@@ -413,8 +583,38 @@ tls_pending(const struct tls *t)
 void
 tls_describe(const struct tls *t, char *text, size_t cap)
 {
-	snprintf(text, cap, "%s, %s", SSL_get_version(t->ssl),
-	    SSL_get_cipher_name(t->ssl));
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	char subject[256] = "";
+
+	if (cert != NULL && SSL_is_server(t->ssl))
+		X509_NAME_oneline(X509_get_subject_name(cert), subject,
+		    sizeof(subject));
+	snprintf(text, cap, "%s, %s%s%s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl), *subject != '\0' ? ", " : "", subject);
+}
+
+enum tls_fault
+tls_fault(const struct tls *t)
+{
+	return t->fault;
+}
+
+const char *
+tls_fault_name(enum tls_fault fault)
+{
+	static const char *const names[] = {
+#define X(id, name) [id] = name,
+		TLS_FAULTS(X)
+#undef X
+	};
+
+	return names[fault];
+}
+
+const char *
+tls_head(const struct tls *t)
+{
+	return t->head;
 }
 
 int

@@ -18,18 +18,53 @@
  */
 struct tls;
 
+/* Why a client's handshake failed: the label `reason` of what is counted. */
+#define TLS_FAULTS(X)                                 \
+	X(TLS_FAULT_PLAIN, "plaintext")               \
+	X(TLS_FAULT_GARBAGE, "not_tls")               \
+	X(TLS_FAULT_VERSION, "version")               \
+	X(TLS_FAULT_CIPHER, "cipher")                 \
+	X(TLS_FAULT_ALPN, "alpn")                     \
+	X(TLS_FAULT_NO_CERT, "no_certificate")        \
+	X(TLS_FAULT_BAD_CERT, "bad_certificate")      \
+	X(TLS_FAULT_DISTRUST, "certificate_rejected") \
+	X(TLS_FAULT_CLOSED, "closed")                 \
+	X(TLS_FAULT_TIMEOUT, "timeout")               \
+	X(TLS_FAULT_OTHER, "other")
+
+enum tls_fault {
+#define X(fault, name) fault,
+	TLS_FAULTS(X)
+#undef X
+	    TLS_FAULT_KINDS
+};
+
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
 
 /* The client's side on a connected socket, which stays the caller's. s has to
  * live until the handshake is done. Returns NULL with err. */
 struct tls *tls_client(const struct tls_settings *s, int fd, struct err *err);
+
+struct ssl_ctx_st;
+/* The server's side on an accepted socket (ctx: see net/tls_server.h; it is not
+ * needed afterwards). Returns NULL with ERR_NOMEM. */
+struct tls *tls_server(struct ssl_ctx_st *ctx, int fd, struct err *err);
+/* Server: why its handshake failed. What was no TLS begins with tls_head. */
+enum tls_fault tls_fault(const struct tls *t);
+const char *tls_fault_name(enum tls_fault fault);
+#define TLS_HEAD 4
+const char *tls_head(const struct tls *t);
+
+/* Says goodbye; the other side may still be talking. */
+void tls_finish(struct tls *t);
 /* Says goodbye (close_notify), as far as the socket takes it at once, and
  * frees t; NULL is nothing. */
 void tls_free(struct tls *t);
 
 /* TLS_OK: done, and the peer is who it has to be. */
 enum tls_result tls_handshake(struct tls *t, struct err *err);
-bool tls_is_open(const struct tls *t); /* the handshake is done */
+bool tls_is_open(const struct tls *t);   /* the handshake is done */
+bool tls_is_failed(const struct tls *t); /* it will never be any more */
 
 /*
  * At most n (> 0) bytes; *got of them, or *put, with TLS_OK. TLS_EOF: the peer
@@ -47,7 +82,7 @@ size_t tls_pending(const struct tls *t);
 /* Was our certificate asked for, and sent? Returns 0, or -1 with ERR_AUTH. */
 int tls_check_cert(const struct tls *t, struct err *err);
 
-/* "TLSv1.3, TLS_AES_256_GCM_SHA384". */
+/* "TLSv1.3, TLS_AES_256_GCM_SHA384", and whose certificate the peer has. */
 void tls_describe(const struct tls *t, char *text, size_t cap);
 
 #define TLS_HASH_MAX 64

@@ -1,5 +1,6 @@
 #include "net/tls_ctx.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,23 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "net/tls_file.h"
+
 static bool
 is_set(const char *s)
 {
 	return s != NULL && *s != '\0';
-}
-
-/* The first error of OpenSSL's queue, which is emptied. */
-static const char *
-reason(void)
-{
-	unsigned long code = ERR_get_error();
-	const char *text = ERR_reason_error_string(code);
-
-	ERR_clear_error();
-	if (ERR_SYSTEM_ERROR(code))
-		return strerror(ERR_GET_REASON(code));
-	return text != NULL ? text : "no reason given";
 }
 
 /* path, or the default of that name; "" when there is no home for it. */
@@ -91,10 +81,12 @@ set_versions(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
 		    low == -1 ? min : max);
 	if (low != 0 && SSL_CTX_set_min_proto_version(ctx, low) != 1)
 		return err_set(err, ERR_AUTH,
-		    "could not set minimum SSL protocol version: %s", reason());
+		    "could not set minimum SSL protocol version: %s",
+		    tls_reason());
 	if (high != 0 && SSL_CTX_set_max_proto_version(ctx, high) != 1)
 		return err_set(err, ERR_AUTH,
-		    "could not set maximum SSL protocol version: %s", reason());
+		    "could not set maximum SSL protocol version: %s",
+		    tls_reason());
 	return 0;
 }
 
@@ -110,7 +102,7 @@ load_crl_dir(X509_STORE *store, const char *dir, struct err *err)
 	return err_set(err, ERR_AUTH,
 	    "could not use certificate revocation list directory \"%.300s\": "
 	    "%s",
-	    dir, reason());
+	    dir, tls_reason());
 }
 
 /* A list that does not exist revokes nothing, as libpq documents; one that
@@ -132,7 +124,7 @@ load_crl_file(X509_STORE *store, const char *file, struct err *err)
 		if (lookup != NULL &&
 		    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0)
 			return 1;
-		why = reason();
+		why = tls_reason();
 	}
 	return err_set(err, ERR_AUTH,
 	    "could not read certificate revocation list file \"%.300s\": %s",
@@ -188,13 +180,13 @@ load_root(SSL_CTX *ctx, const struct tls_settings *s, bool *verified,
 		if (SSL_CTX_set_default_verify_paths(ctx) != 1)
 			return err_set(err, ERR_AUTH,
 			    "could not load system root certificate paths: %s",
-			    reason());
+			    tls_reason());
 	} else if (exists(file)) {
 		if (SSL_CTX_load_verify_locations(ctx, file, NULL) != 1)
 			return err_set(err, ERR_AUTH,
 			    "could not read root certificate file "
 			    "\"%.300s\": %s",
-			    file, reason());
+			    file, tls_reason());
 	} else
 		return s->verify != TLS_VERIFY_NONE ? no_root(file, err) : 0;
 	if (load_crl(SSL_CTX_get_cert_store(ctx), s, err) == -1)
@@ -227,32 +219,6 @@ give_password(char *to, int cap, int writing, void *arg)
 	return (int)len;
 }
 
-/* Who may read a key is libpq's rule, and PostgreSQL's own. */
-static int
-check_key_file(int fd, const char *file, struct err *err)
-{
-	mode_t others = S_IRWXG | S_IRWXO;
-	struct stat st;
-
-	if (fstat(fd, &st) == -1)
-		return err_set(err, ERR_AUTH,
-		    "could not stat private key file \"%.300s\": %s", file,
-		    strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_AUTH,
-		    "private key file \"%.300s\" is not a regular file", file);
-	if (st.st_uid == 0)
-		others &= ~(mode_t)S_IRGRP;
-	if ((st.st_mode & others) != 0)
-		return err_set(err, ERR_AUTH,
-		    "private key file \"%.300s\" has group or world access; "
-		    "file must have permissions u=rw (0600) or less if owned "
-		    "by the current user, or permissions u=rw,g=r (0640) or "
-		    "less if owned by root",
-		    file);
-	return 0;
-}
-
 /* Opens the file and checks it; NULL with err. */
 static BIO *
 open_key(const char *file, struct err *err)
@@ -270,7 +236,7 @@ open_key(const char *file, struct err *err)
 		err_set(err, ERR_AUTH,
 		    "could not open private key file \"%.300s\": %s", file,
 		    strerror(errno));
-	else if (check_key_file(fd, file, err) == 0 &&
+	else if (tls_file_check_key(fd, file, err) == 0 &&
 	    (bio = BIO_new_fd(fd, BIO_CLOSE)) == NULL)
 		err_set(err, ERR_NOMEM, "out of memory");
 	if (bio == NULL && fd != -1)
@@ -304,7 +270,7 @@ read_key(const struct tls_settings *s, const char *file, struct err *err)
 	else if (key == NULL)
 		err_set(err, ERR_AUTH,
 		    "could not load private key file \"%.300s\": %s", file,
-		    reason());
+		    tls_reason());
 	ERR_clear_error();
 	BIO_free(bio);
 	return key;
@@ -330,7 +296,7 @@ load_key(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
 		return 0;
 	return err_set(err, ERR_AUTH,
 	    "certificate does not match private key file \"%.300s\": %s", file,
-	    reason());
+	    tls_reason());
 }
 
 /* Our own certificate, its chain and its key, if there is one. */
@@ -355,17 +321,22 @@ load_cert(SSL_CTX *ctx, const struct tls_settings *s, struct err *err)
 	if (SSL_CTX_use_certificate_chain_file(ctx, file) != 1)
 		return err_set(err, ERR_AUTH,
 		    "could not read certificate file \"%.300s\": %s", file,
-		    reason());
+		    tls_reason());
 	return load_key(ctx, s, err);
 }
 
-/* PostgreSQL keeps no sessions and never renegotiates. Partial writes, because
- * the output moves and grows while the socket takes no more. */
+/* Neither PostgreSQL nor walstream keeps sessions or renegotiates. Partial
+ * writes, because the output moves and grows while the socket takes no more. */
 static void
-set_options(SSL_CTX *ctx)
+set_options(SSL_CTX *ctx, const struct tls_settings *s)
 {
-	static const unsigned char alpn[] = "\012postgresql";
+	unsigned char alpn[1 + TLS_ALPN_MAX];
+	const char *name = tls_alpn(s);
+	size_t len = strlen(name);
 
+	assert(len <= TLS_ALPN_MAX);
+	alpn[0] = (unsigned char)len;
+	memcpy(alpn + 1, name, len);
 	SSL_CTX_set_options(ctx,
 	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -373,7 +344,13 @@ set_options(SSL_CTX *ctx)
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_default_passwd_cb(ctx, give_password);
-	SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1);
+	SSL_CTX_set_alpn_protos(ctx, alpn, (unsigned)len + 1);
+}
+
+const char *
+tls_alpn(const struct tls_settings *s)
+{
+	return s->alpn != NULL ? s->alpn : "postgresql";
 }
 
 struct ssl_ctx_st *
@@ -384,10 +361,10 @@ tls_ctx_client(const struct tls_settings *s, bool *verified, struct err *err)
 	ERR_clear_error();
 	if ((ctx = SSL_CTX_new(TLS_client_method())) == NULL) {
 		err_set(err, ERR_NOMEM, "could not create SSL context: %s",
-		    reason());
+		    tls_reason());
 		return NULL;
 	}
-	set_options(ctx);
+	set_options(ctx, s);
 	if (set_versions(ctx, s, err) == -1 ||
 	    load_root(ctx, s, verified, err) == -1 ||
 	    load_cert(ctx, s, err) == -1) {

@@ -6,7 +6,7 @@
 #include "base/err.h"
 
 /*
- * How a TLS connection to PostgreSQL is to be made, in libpq's terms
+ * How a TLS connection to a server is to be made: PostgreSQL, in libpq's terms
  * (PostgreSQL, "SSL Support" and "Database Connection Control Functions"). A
  * path that is NULL or "" means the file of that name in HOME/.postgresql, if
  * it exists: root.crt, root.crl, postgresql.crt, postgresql.key.
@@ -34,7 +34,11 @@ struct tls_settings {
 	bool use_cert;      /* send ours, if there is one and it is asked for */
 	bool sni;           /* say which host is meant */
 	bool alpn_required; /* sslnegotiation=direct */
+	const char *alpn;   /* what is spoken over it; NULL: "postgresql" */
 };
+
+#define TLS_ALPN_MAX 32
+const char *tls_alpn(const struct tls_settings *s);
 
 struct ssl_ctx_st;
 

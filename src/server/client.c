@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/proto_health.h"
 #include "event/proto_reflection.h"
+#include "grpc/goaway.h"
 #include "grpc/request.h"
 #include "server/health.h"
 #include "server/reflection.h"
@@ -16,6 +18,8 @@
 #define WRITE_SIZE ((size_t)64 * 1024)
 /* Rounds of WRITE_SIZE one connection gets in a turn. */
 #define WRITE_ROUNDS 8
+/* How long a TLS handshake may take. */
+#define HANDSHAKE_TIME SECONDS(10)
 /* How long, and for how many bytes, a client that is thrown out may take to
  * read why. */
 #define CLOSE_TIME SECONDS(1)
@@ -35,40 +39,64 @@ static const struct h2_method methods[] = {
 	{ NULL, NULL },
 };
 
-static const char http1_text[] = "HTTP/2 only: this port speaks gRPC\n";
-
 static const struct h2_method *
 methods_of(const struct session_list *l)
 {
 	return l->reflection ? methods : methods + REFLECTION_ROWS;
 }
 
+static const char http1_text[] = "HTTP/2 only: this port speaks gRPC\n";
+
+/* Its life begins when requests can be read. */
+static void
+begin(struct client *c, int64_t now)
+{
+	c->opening = false;
+	c->handshake_at = INT64_MAX;
+	lifetime_init(&c->life, &c->rules->life, now,
+	    (int)(clock_mono_us() % 201) - 100);
+}
+
+static int
+open_connection(struct client *c, const struct arrival *a,
+    struct session_list *sessions, int64_t now, struct err *err)
+{
+	conn_init(&c->conn, (size_t)READ_SIZE * 2, WRITE_SIZE * 4);
+	conn_adopt(&c->conn, a->fd);
+	c->from = a->from;
+	c->metrics = sessions->metrics;
+	c->h2_at = c->closed_at = INT64_MAX;
+	begin(c, now);
+	c->h2 = h2_new_server(methods_of(sessions), sessions, &c->rules->h2);
+	if (c->h2 == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	h2_set_peer(c->h2, c->from.text);
+	if (a->tls == NULL)
+		return 0;
+	c->opening = true;
+	c->handshake_at = now + HANDSHAKE_TIME;
+	return conn_accept_tls(&c->conn, a->tls, err);
+}
+
 struct client *
-client_new(int fd, const struct addr *from, struct session_list *sessions,
-    struct client_rules *rules)
+client_new(const struct arrival *a, struct session_list *sessions,
+    struct client_rules *rules, int64_t now)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	struct conn conn;
+	struct err err;
 
-	conn_init(&conn, (size_t)READ_SIZE * 2, WRITE_SIZE * 4);
-	conn_adopt(&conn, fd);
-	if (c != NULL &&
-	    (c->h2 = h2_new_server(methods_of(sessions), sessions,
-		 &rules->h2)) != NULL) {
-		c->conn = conn;
-		c->from = *from;
+	if (c != NULL)
 		c->rules = rules;
-		c->metrics = sessions->metrics;
-		c->h2_at = c->closed_at = INT64_MAX;
-		lifetime_init(&c->life, &rules->life, sessions->now,
-		    (int)(clock_mono_us() % 201) - 100);
-		log_debug("client.connected", "%s connected", from->text);
+	if (c != NULL && open_connection(c, a, sessions, now, &err) == 0) {
+		log_debug("client.connected", "%s connected", a->from.text);
 		return c;
 	}
 	metrics_refused(sessions->metrics, REFUSED_MEMORY);
 	log_error("client.refused", "out of memory for a connection");
-	conn_close(&conn);
-	free(c);
+	if (c == NULL)
+		close(a->fd);
+	else
+		client_del(c);
 	return NULL;
 }
 
@@ -76,7 +104,8 @@ void
 client_del(struct client *c)
 {
 	log_debug("client.closed", "%s disconnected", c->from.text);
-	h2_del(c->h2);
+	if (c->h2 != NULL)
+		h2_del(c->h2);
 	conn_close(&c->conn);
 	free(c);
 }
@@ -86,18 +115,89 @@ client_want(const struct client *c)
 {
 	short events = c->closing && !c->finished ? 0 : POLLIN;
 
+	if (c->opening)
+		return conn_want(&c->conn);
+	events |= conn_want(&c->conn);
 	return buf_unread(&c->conn.out) > 0 ? (short)(events | POLLOUT)
 					    : events;
 }
 
 int64_t
-client_deadline(const struct client *c)
+client_deadline(const struct client *c, int64_t now)
 {
 	int64_t life = lifetime_deadline(&c->life);
 
+	if (c->opening)
+		return c->handshake_at;
+	if (c->more)
+		return now;
 	if (c->closing)
 		return c->closed_at;
 	return life < c->h2_at ? life : c->h2_at;
+}
+
+bool
+client_is_late(struct client *c, int64_t now, struct err *err)
+{
+	if (now < c->handshake_at)
+		return false;
+	err_set(err, ERR_IO, "the TLS handshake took longer than %d s",
+	    (int)(HANDSHAKE_TIME / SECONDS(1)));
+	c->dead = true;
+	return true;
+}
+
+/* Whoever took this port for one without TLS, in its own language. */
+static void
+say_tls(const struct client *c)
+{
+	static const char http1[] =
+	    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+	    "Content-Type: text/plain\r\nContent-Length: 22\r\n\r\n"
+	    "This port speaks TLS.\n";
+	uint8_t words[GOAWAY_MAX];
+
+	if (strcmp(tls_head(c->conn.tls), "PRI ") == 0)
+		conn_say(c->conn.fd, words,
+		    goaway_put(words, GOAWAY_INADEQUATE_SECURITY,
+			"this port speaks TLS"));
+	else
+		conn_say(c->conn.fd, http1, sizeof(http1) - 1);
+}
+
+enum conn_result
+client_handshake(struct client *c, int64_t now, struct err *err)
+{
+	enum conn_result result = conn_handshake(&c->conn, err);
+	char text[512];
+
+	if (result == CONN_AGAIN)
+		return result;
+	if (result == CONN_OK) {
+		tls_describe(c->conn.tls, text, sizeof(text));
+		log_debug("client.tls", "%s: %s", c->from.text, text);
+		begin(c, now);
+		return result;
+	}
+	if (tls_fault(c->conn.tls) == TLS_FAULT_PLAIN)
+		say_tls(c);
+	else
+		conn_say(c->conn.fd, "", 0); /* the alert was said */
+	c->dead = true;
+	return result;
+}
+
+enum tls_fault
+client_fault(const struct client *c)
+{
+	return tls_is_failed(c->conn.tls) ? tls_fault(c->conn.tls)
+					  : TLS_FAULT_TIMEOUT;
+}
+
+bool
+client_is_silent(const struct client *c)
+{
+	return *tls_head(c->conn.tls) == '\0';
 }
 
 /* May there be a line about a client? Not if there were many. */
@@ -322,6 +422,8 @@ client_write(struct client *c, int64_t now)
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
+	if (c->opening)
+		return;
 	keep_time(c, now);
 	for (int i = 0; i < WRITE_ROUNDS && !c->dead && sent == CONN_OK; i++) {
 		if (h2_output(c->h2, &c->conn.out, WRITE_SIZE, &err) == -1) {
@@ -347,6 +449,7 @@ client_write(struct client *c, int64_t now)
 void
 client_drain(struct client *c)
 {
+	c->dead |= c->opening;
 	lifetime_leave(&c->life, "shutting_down");
 }
 

@@ -7,6 +7,7 @@
 #include "grpc/h2.h"
 #include "net/conn.h"
 #include "server/lifetime.h"
+#include "server/listener.h"
 #include "server/session.h"
 
 /* What all clients share. */
@@ -25,30 +26,43 @@ struct client {
 	struct client_rules *rules;
 	struct metrics *metrics;
 	struct lifetime life;
-	int64_t h2_at;     /* h2_tick is due */
-	uint64_t taken;    /* bytes that the socket took */
-	uint64_t arrived;  /* of those, as far as TCP knows, while pinged */
-	uint64_t ping_end; /* of those, where the PING ends; 0: not known */
-	size_t discarded;  /* bytes read while closing */
-	int64_t closed_at; /* closing: closed then at the latest */
-	bool more;         /* there is output left that the turn had no
+	int64_t handshake_at; /* of TLS: done by then; INT64_MAX: it is */
+	int64_t h2_at;        /* h2_tick is due */
+	uint64_t taken;       /* bytes that the socket took */
+	uint64_t arrived;     /* of those, as far as TCP knows, while pinged */
+	uint64_t ping_end;    /* of those, where the PING ends; 0: not known */
+	size_t discarded;     /* bytes read while closing */
+	int64_t closed_at;    /* closing: closed then at the latest */
+	bool opening;         /* the TLS handshake is not done */
+	bool more;            /* there is output left that the turn had no
 				time for */
-	bool closing;      /* close once the output is gone */
-	bool finished;     /* closing: FIN was sent, it may still read */
-	bool dead;         /* close now */
-	bool agent_known;  /* its user-agent was logged */
+	bool closing;         /* close once the output is gone */
+	bool finished;        /* closing: FIN was sent, it may still read */
+	bool dead;            /* close now */
+	bool agent_known;     /* its user-agent was logged */
 	struct client *next;
 };
 
-/* Takes over fd, or closes it and returns NULL when out of memory. */
-struct client *client_new(int fd, const struct addr *from,
-    struct session_list *sessions, struct client_rules *rules);
+/* Takes over the descriptor, or closes it and returns NULL when out of memory. */
+struct client *client_new(const struct arrival *a,
+    struct session_list *sessions, struct client_rules *rules, int64_t now);
 /* Ends every stream and closes. */
 void client_del(struct client *c);
 
 short client_want(const struct client *c);
 /* When client_write is due though nothing happened (monotonic us). */
-int64_t client_deadline(const struct client *c);
+int64_t client_deadline(const struct client *c, int64_t now);
+
+/* Has the TLS handshake taken too long? Then it is given up; err says why. */
+bool client_is_late(struct client *c, int64_t now, struct err *err);
+/* A step of it: CONN_OK: it is done; CONN_AGAIN: not yet; otherwise it failed,
+ * and the client is given up; err says why. */
+enum conn_result
+client_handshake(struct client *c, int64_t now, struct err *err);
+/* Why it failed, and had the client said nothing at all? */
+enum tls_fault client_fault(const struct client *c);
+bool client_is_silent(const struct client *c);
+
 /* Reads once. */
 void client_read(struct client *c, int64_t now);
 /* Does what is due, then writes what there is, up to a turn's share. */

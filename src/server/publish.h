@@ -9,6 +9,7 @@
 #include "base/lsn.h"
 #include "event/change.h"
 #include "event/proto.h"
+#include "feed/lag.h"
 #include "feed/names.h"
 #include "feed/ring.h"
 #include "pg/pgoutput.h"
@@ -31,14 +32,15 @@ struct publish {
 	struct relation_cache relations;
 	struct oidmap shapes; /* a struct note for each: its RelationEvent */
 	struct typecat types;
-	bool sure; /* types were read again for the message that is next */
-	int64_t now;      /* monotonic us; its owner's */
+	bool sure;   /* types were read again for the message that is next */
+	int64_t now; /* monotonic us; its owner's */
 	int64_t types_at; /* when types were read last */
 
 	lsn_t start_lsn;       /* where this COPY began */
 	struct ring_pos floor; /* events up to here are in the ring already */
 	/* Every transaction that commits before this has been appended. */
 	lsn_t complete_lsn;
+	struct lag lag; /* when they were committed */
 
 	/* The transaction: */
 	bool open;
@@ -57,6 +59,9 @@ struct publish {
 
 	struct buf message;            /* scratch: an event, framed */
 	uint64_t events, transactions; /* appended, ever */
+	uint64_t by_op[EVENT_MESSAGE + 1], bytes; /* of the events */
+	int64_t commit_at, commit_us; /* the last commit came then, monotonic;
+					 and was made then, Unix epoch; 0 */
 };
 
 /* Returns 0, or -1 when out of memory. ring must outlive p. max_event bounds

@@ -1,37 +1,39 @@
 #include "server/server.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/conn.h"
 #include "net/notify.h"
 #include "server/catalog.h"
-#include "server/client.h"
+#include "server/clients.h"
+#include "server/dump.h"
 #include "server/health.h"
+#include "server/httpd.h"
+#include "server/listener.h"
+#include "server/polls.h"
 #include "server/probe.h"
 #include "server/session.h"
+#include "server/signals.h"
+#include "server/walend.h"
 
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
-/* Out of descriptors: how long no connection is accepted. */
-#define ACCEPT_PAUSE MS(200)
-#define ACCEPT_BATCH 64
+/* A turn of the loop that takes longer is told of; a warning from when clients
+ * may notice. */
+#define SLOW_TURN MS(50)
+#define SLOW_TURN_WARN SECONDS(1)
 #define MAX_EVENT ((size_t)1 << 30)
 
 enum {
-	FD_LISTENER,
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
-	FD_CLIENTS
-}; /* places in the poll set */
+	FD_WALEND,
+	FD_LISTENERS
+}; /* places in the poll set; then clients, then those of httpd */
 
 struct server {
 	const struct server_config *config;
@@ -42,92 +44,39 @@ struct server {
 	struct walreceiver wr;
 	struct probe probe;
 	struct catalog catalog;
+	struct walend walend;
 	struct session_list sessions;
 	struct access access;
 	struct watches watches;
 	struct metrics metrics;
 	struct client_rules rules;
 	struct notify notify;
-	struct client *clients;
-	size_t client_count;
-	int listener;
-	struct addr bound;
-	bool again;        /* the next turn must not wait */
-	bool serving;      /* PostgreSQL was reached: connections are taken */
-	int64_t accept_at; /* not before: descriptors ran out */
+	struct httpd httpd;
+	struct listeners listeners;
+	struct clients clients;
+	char where[1024]; /* it listens, for the log */
+	bool again;       /* the next turn must not wait */
+	int64_t cpu_us;   /* used when the last turn was over */
+	bool serving;     /* PostgreSQL was reached: connections are taken */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
-	struct pollfd *polls;
-	size_t poll_cap;
+	struct polls polls;
+	size_t httpd_at; /* where its places begin */
 };
 
-/* How many of them have come: to stop, to reload, to tell. */
-static volatile sig_atomic_t stops, reloads, dumps;
-
-static void
-on_signal(int sig)
+static size_t
+first_client(const struct server *sv)
 {
-	if (sig == SIGHUP)
-		reloads = 1;
-	else if (sig == SIGUSR1)
-		dumps = 1;
-	else
-		stops++;
+	return FD_LISTENERS + sv->listeners.places;
 }
 
-/* Signals are delivered only inside ppoll, so none is missed. */
-static void
-catch_signals(sigset_t *during_poll)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-	sigset_t caught;
-
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGUSR1, &sa, NULL);
-	sigemptyset(&caught);
-	sigaddset(&caught, SIGTERM);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGHUP);
-	sigaddset(&caught, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &caught, during_poll);
-	/* Whoever started us may have blocked them. */
-	sigdelset(during_poll, SIGTERM);
-	sigdelset(during_poll, SIGINT);
-	sigdelset(during_poll, SIGHUP);
-	sigdelset(during_poll, SIGUSR1);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-}
-
-/* Room in the poll set for one more connection. */
+/* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t cap = sv->poll_cap == 0 ? 64 : sv->poll_cap * 2;
-	struct pollfd *p;
-
-	if (FD_CLIENTS + sv->client_count < sv->poll_cap)
-		return 0;
-	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
-		return -1;
-	sv->polls = p;
-	sv->poll_cap = cap;
-	return 0;
-}
-
-static int
-open_listener(struct server *sv, struct err *err)
-{
-	struct addr list[ADDR_MAX];
-
-	if (addr_resolve(list, sv->config->host, sv->config->port, true, err) ==
-	    -1)
-		return -1;
-	sv->listener = conn_listen(&list[0], &sv->bound, err);
-	return sv->listener == -1 ? -1 : 0;
+	return polls_reserve(&sv->polls,
+	    first_client(sv) + sv->clients.count + CLIENTS_ACCEPT +
+		HTTPD_POLLS);
 }
 
 static int
@@ -136,7 +85,7 @@ server_init(struct server *sv, const struct server_config *config,
 {
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
-	sv->listener = -1;
+	sv->metrics.started_at = clock_mono_us();
 	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
@@ -163,44 +112,57 @@ server_init(struct server *sv, const struct server_config *config,
 	sv->rules.h2.refused[H2_REFUSED_MALFORMED] =
 	    &sv->metrics.refused[REFUSED_MALFORMED];
 	buf_init(&sv->sessions.scratch, 65536);
+	listeners_init(&sv->listeners, &config->listen, &sv->metrics);
+	clients_init(&sv->clients, &sv->listeners, &sv->sessions, &sv->rules);
+	httpd_init(&sv->httpd,
+	    &(struct view){ &sv->sessions, &sv->clients.count, NULL, 0 });
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
 	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
 	    -1)
 		return -1;
-	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
-	    grow_polls(sv) == -1)
+	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return open_listener(sv, err);
+	if (listeners_open(&sv->listeners, err) == -1)
+		return -1;
+	if (grow_polls(sv) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
+	return config->metrics_listen == NULL
+	    ? 0
+	    : httpd_listen(&sv->httpd, config->metrics_listen, err);
 }
 
 static void
 server_free(struct server *sv)
 {
-	struct client *c;
-
-	while ((c = sv->clients) != NULL) {
-		sv->clients = c->next;
-		client_del(c);
-	}
+	clients_free(&sv->clients);
+	listeners_free(&sv->listeners);
+	httpd_free(&sv->httpd);
 	access_free(&sv->access);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
 	catalog_free(&sv->catalog);
+	walend_free(&sv->walend);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
-	free(sv->polls);
+	polls_free(&sv->polls);
 	notify_free(&sv->notify);
-	if (sv->listener != -1)
-		close(sv->listener);
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* The poll set, and until when to wait (monotonic us). */
@@ -209,37 +171,30 @@ prepare(struct server *sv, int64_t now)
 {
 	int64_t until = walreceiver_deadline(&sv->wr, now);
 	short pg = walreceiver_want(&sv->wr);
-	struct pollfd *p = sv->polls;
-	struct client *c;
+	struct pollfd *p = sv->polls.at;
+	bool taking = sv->serving && sv->phase == RUNNING;
 
-	p[FD_LISTENER] = (struct pollfd){ -1, POLLIN, 0 };
-	if (sv->serving && sv->phase == RUNNING && now >= sv->accept_at)
-		p[FD_LISTENER].fd = sv->listener;
-	else if (now < sv->accept_at && sv->accept_at < until)
-		until = sv->accept_at;
 	/* With nothing to wait for, a hangup must not wake us over and over. */
 	p[FD_PG] =
 	    (struct pollfd){ pg == 0 ? -1 : walreceiver_fd(&sv->wr), pg, 0 };
 	p[FD_PROBE] =
 	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
-	if (probe_deadline(&sv->probe) < until)
-		until = probe_deadline(&sv->probe);
 	p[FD_CATALOG] = (struct pollfd){ catalog_fd(&sv->catalog),
 		catalog_want(&sv->catalog), 0 };
-	if (catalog_deadline(&sv->catalog, now) < until)
-		until = catalog_deadline(&sv->catalog, now);
-	p += FD_CLIENTS;
-	for (c = sv->clients; c != NULL; c = c->next, p++) {
-		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
-		if (c->more)
-			until = now;
-		else if (client_deadline(c) < until)
-			until = client_deadline(c);
-	}
-	if (sv->sessions.next_at < until)
-		until = sv->sessions.next_at;
-	if (notify_deadline(&sv->notify) < until)
-		until = notify_deadline(&sv->notify);
+	p[FD_WALEND] = (struct pollfd){ walend_fd(&sv->walend),
+		walend_want(&sv->walend), 0 };
+	until = earlier(until, walend_deadline(&sv->walend));
+	until = earlier(until, probe_deadline(&sv->probe));
+	until = earlier(until, catalog_deadline(&sv->catalog, now));
+	until = earlier(until,
+	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
+	until = earlier(until,
+	    clients_prepare(&sv->clients, p + first_client(sv), now));
+	sv->httpd_at = first_client(sv) + sv->clients.count;
+	sv->polls.count = sv->httpd_at +
+	    httpd_prepare(&sv->httpd, p + sv->httpd_at, now, &until);
+	until = earlier(until, sv->sessions.next_at);
+	until = earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
 		until = sv->phase_at;
 	return until;
@@ -248,70 +203,10 @@ prepare(struct server *sv, int64_t now)
 static void
 accept_clients(struct server *sv, int64_t now)
 {
-	struct client *c;
-	struct addr from;
-	int fd;
-
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		if ((fd = conn_accept(sv->listener, &from)) == -1)
-			break;
-		if (grow_polls(sv) == -1) {
-			close(fd);
-			return;
-		}
-		sv->metrics.accepted++;
-		if ((c = client_new(fd, &from, &sv->sessions, &sv->rules)) ==
-		    NULL)
-			return;
-		c->next = sv->clients;
-		sv->clients = c;
-		sv->client_count++;
-	}
-	if (fd == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
-	    errno != EINTR && errno != ECONNABORTED) {
-		log_error("server.accept", "cannot accept a connection: %s",
-		    strerror(errno));
-		sv->accept_at = now + ACCEPT_PAUSE;
-	}
-}
-
-/* Acks first: what they free may be what the next event needs. */
-static void
-read_clients(struct server *sv, int64_t now)
-{
-	const struct pollfd *p = sv->polls + FD_CLIENTS;
-	struct client *c;
-
-	for (c = sv->clients; c != NULL; c = c->next, p++)
-		if ((p->revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			client_read(c, now);
-}
-
-static void
-write_clients(struct server *sv, int64_t now)
-{
-	struct client *c;
-
-	for (c = sv->clients; c != NULL; c = c->next)
-		client_write(c, now);
-}
-
-/* What a leaving client frees is for the next turn to use, at once. */
-static void
-sweep_clients(struct server *sv)
-{
-	struct client **at = &sv->clients, *c;
-
-	while ((c = *at) != NULL) {
-		if (!client_over(c)) {
-			at = &c->next;
-			continue;
-		}
-		*at = c->next;
-		sv->client_count--;
-		sv->again = true;
-		client_del(c);
-	}
+	if (grow_polls(sv) == 0)
+		clients_accept(&sv->clients, sv->polls.at + FD_LISTENERS, now);
+	else
+		listeners_pause(&sv->listeners, now);
 }
 
 /* What PostgreSQL's side means for the streams. */
@@ -369,8 +264,7 @@ begin_drain(struct server *sv, int64_t now)
 	log_info("server.stopping", "shutting down");
 	notify_send(&sv->notify, "STOPPING=1");
 	/* Who comes now is refused, and tries elsewhere or again. */
-	close(sv->listener);
-	sv->listener = -1;
+	listeners_close(&sv->listeners);
 	sv->phase = DRAINING;
 	sv->phase_at = now + sv->config->drain_us;
 	sv->sessions.draining = sv->again = true;
@@ -380,16 +274,13 @@ begin_drain(struct server *sv, int64_t now)
 static void
 begin_flush(struct server *sv, int64_t now)
 {
-	struct client *c;
-
 	sv->phase = FLUSHING;
 	sv->phase_at = now + FLUSH_TIME;
 	sv->again = true;
 	sessions_end(&sv->sessions, true, GRPC_UNAVAILABLE,
 	    "walstream is shutting down");
 	health_end(&sv->sessions);
-	for (c = sv->clients; c != NULL; c = c->next)
-		client_drain(c);
+	clients_drain(&sv->clients);
 }
 
 /* One step of the shutdown; true when there is nothing left to wait for. */
@@ -402,7 +293,7 @@ stopped(struct server *sv, int64_t now)
 	if (sv->phase == DRAINING && (settled || now >= sv->phase_at))
 		begin_flush(sv, now);
 	if (sv->phase == FLUSHING && !sv->wr.closing &&
-	    (sv->clients == NULL || now >= sv->phase_at))
+	    (sv->clients.count == 0 || now >= sv->phase_at))
 		walreceiver_close(&sv->wr, now);
 	return sv->wr.state == WR_CLOSED;
 }
@@ -412,50 +303,50 @@ static void
 reload(struct server *sv)
 {
 	struct err err;
+	bool failed = false;
 	unsigned n;
 
+	if (listeners_reload(&sv->listeners, &err) == -1) {
+		failed = true;
+		log_error("tls.reload_failed",
+		    "what was read before stays in use: %s", err.text);
+	}
 	if (access_reload(&sv->access, &err) == -1) {
-		log_error("server.reload_failed",
+		failed = true;
+		log_error("access.reload_failed",
 		    "the tokens stay as they were: %s", err.text);
-		return;
 	}
 	n = sessions_readmit(&sv->sessions);
 	if (n > 0)
 		log_info("access.revoked",
 		    "%u streams ended: their tokens are gone or changed", n);
-	log_info("server.reloaded", "SIGHUP: read anew");
+	if (!failed)
+		log_info("server.reloaded", "SIGHUP: read anew");
 }
 
 /* Whoever gets at the port gets at the data. */
 static void
 warn_if_exposed(const struct server *sv)
 {
-	if (!addr_is_local(&sv->bound) && sv->config->token_file == NULL)
+	if (listeners_exposed(&sv->listeners) && sv->config->token_file == NULL)
 		log_warn("server.exposed",
 		    "%s takes clients from other machines, and asks nobody for "
-		    "a token (--auth-token-file)",
-		    sv->bound.text);
-}
-
-/* SIGUSR1: the state of everything, into the log. */
-static void
-dump(const struct server *sv)
-{
-	log_info("server.state", "%u streams, %zu connections",
-	    sv->sessions.count, sv->client_count);
+		    "a token (--auth-token-file) or a certificate "
+		    "(--tls-client-ca)",
+		    sv->where);
 }
 
 /* What signals asked for, but to stop. */
 static void
 serve_signals(struct server *sv)
 {
-	if (reloads) {
-		reloads = 0;
+	if (signals_reload) {
+		signals_reload = 0;
 		reload(sv);
 	}
-	if (dumps) {
-		dumps = 0;
-		dump(sv);
+	if (signals_dump) {
+		signals_dump = 0;
+		dump(&sv->httpd.view);
 	}
 }
 
@@ -473,21 +364,28 @@ tell(struct server *sv, int64_t now)
 		    sv->wr.last.text);
 	else if (sv->serving)
 		notify_status(&sv->notify, "STATUS=Listening on %s, %u %s",
-		    sv->bound.text, n, n == 1 ? "stream" : "streams");
+		    sv->where, n, n == 1 ? "stream" : "streams");
+}
+
+/* Is there a server to be asked how far it is, and anybody who looks? */
+static bool
+is_watched(const struct server *sv)
+{
+	return sv->config->metrics_listen != NULL && sv->wr.was_ready &&
+	    sv->wr.pg.state == PGCONN_READY && sv->phase == RUNNING;
 }
 
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
-	const struct pollfd *p = sv->polls;
+	const struct pollfd *p = sv->polls.at;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
-	short catalog = p[FD_CATALOG].revents;
+	short catalog = p[FD_CATALOG].revents, walend = p[FD_WALEND].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
-	read_clients(sv, now);
-	if ((p[FD_LISTENER].revents & POLLIN) != 0)
-		accept_clients(sv, now);
+	clients_read(&sv->clients, p + first_client(sv), now);
+	accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
 	quorum_confirm(&sv->quorum);
 	walreceiver_attach(&sv->wr, sv->sessions.attached > 0);
@@ -498,53 +396,66 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
 	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;
+	walend_step(&sv->walend, is_watched(sv), walend, now);
+	sv->sessions.server_lsn = sv->walend.lsn;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
-		log_info("server.listening", "listening on %s", sv->bound.text);
+		log_info("server.listening", "listening on %s", sv->where);
 		warn_if_exposed(sv);
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
 	health_update(&sv->sessions);
-	write_clients(sv, now);
-	sweep_clients(sv);
+	clients_write(&sv->clients, now);
+	/* What a leaving client frees is for the next turn to use, at once. */
+	sv->again |= clients_sweep(&sv->clients);
 	sessions_update(&sv->sessions);
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
+	httpd_step(&sv->httpd, sv->polls.at + sv->httpd_at, now);
 	tell(sv, now);
 	return 0;
+}
+
+/* A turn that began then is over: everybody else had to wait for so long. */
+static void
+took(struct server *sv, int64_t began_at)
+{
+	int64_t us = clock_mono_us() - began_at, cpu = clock_cpu_us();
+
+	metrics_turn(&sv->metrics, us, cpu - sv->cpu_us);
+	sv->cpu_us = cpu;
+	if (us > SLOW_TURN_WARN)
+		log_limited(LOG_WARN, "server.slow_turn",
+		    "a turn of the loop took %d s", (int)(us / SECONDS(1)));
+	else if (us > SLOW_TURN)
+		log_limited(LOG_DEBUG, "server.slow_turn",
+		    "a turn of the loop took %d ms", (int)(us / MS(1)));
 }
 
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
 	int64_t now = clock_mono_us(), wait;
-	struct timespec ts;
-	int seen = 0, n;
+	int seen = 0;
 
+	sv->cpu_us = clock_cpu_us();
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
-		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
+		if (wait < 0 || sv->again || signals_stop > seen ||
+		    signals_reload || signals_dump)
 			wait = 0;
-		ts.tv_sec = (time_t)(wait / 1000000);
-		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->client_count, &ts,
-		    during_poll);
+		polls_wait(&sv->polls, wait, during_poll);
 		now = clock_mono_us();
-		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->client_count;
-			     i++)
-				sv->polls[i].revents = 0;
-			continue;
-		}
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);
-		if (stops > seen && sv->phase != RUNNING)
+		took(sv, now);
+		if (signals_stop > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
-		if (stops > seen) {
-			seen = stops;
+		if (signals_stop > seen) {
+			seen = signals_stop;
 			begin_drain(sv, now);
 		}
 		if (sv->phase != RUNNING && stopped(sv, now))
@@ -559,17 +470,20 @@ server_run(const struct server_config *config, struct err *err)
 	struct server sv;
 	int rc;
 
+	signals_ignore();
 	rc = server_init(&sv, config, err);
 	if (rc == 0) {
-		catch_signals(&during_poll);
+		signals_catch(&during_poll);
 		rc = run(&sv, &during_poll, err);
 	}
 	if (rc == 0)
 		log_info("server.stopped",
 		    "stopped, confirmed up to " LSN_FMT ", %" PRIu64
-		    " events of %" PRIu64 " transactions",
+		    " events of %" PRIu64 " transactions, longest turn %" PRIu64
+		    " ms (CPU %" PRIu64 " ms)",
 		    LSN_ARG(sv.wr.reported), sv.publish.events,
-		    sv.publish.transactions);
+		    sv.publish.transactions, sv.metrics.longest_us / 1000,
+		    sv.metrics.longest_cpu_us / 1000);
 	server_free(&sv);
 	return rc;
 }

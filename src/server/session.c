@@ -46,6 +46,7 @@ session_new(struct h2_stream *stream, struct session_list *l)
 		s->next->prev = s;
 	l->first = s;
 	l->count++;
+	s->number = ++l->metrics->streams;
 	return s;
 }
 
@@ -91,6 +92,7 @@ session_detach(struct session *s)
 		    in_place ? &s->member : NULL, session_told(s));
 	quorum_leave(l->quorum, &s->member);
 	session_set_state(s, SESSION_GONE);
+	metrics_ended(l->metrics, s->stream->code);
 	s->moved_at = s->list->now;
 	log_info("session.closed",
 	    "stream%s closed: %" PRIu64
@@ -228,10 +230,13 @@ acknowledge(struct session *s, lsn_t lsn)
 		return;
 	}
 	s->acks++;
+	s->list->metrics->acks++;
+	s->list->metrics->idle_acks += lsn <= s->member.acked;
 	if (lsn <= s->walk.start_lsn)
 		return; /* it began there */
 	if (quorum_ack(&s->member, lsn, &err) == -1) {
-		log_warn("session.bad_ack", "%s", err.text);
+		s->list->metrics->bad_acks++;
+		log_limited(LOG_WARN, "session.bad_ack", "%s", err.text);
 		session_end(s, GRPC_INVALID_ARGUMENT, "%s", err.text);
 	}
 }
@@ -307,6 +312,15 @@ on_message(struct session *s, struct client_message *m)
 		acknowledge(s, m->ack_lsn);
 }
 
+/* How a stream ends whose message could not be read. */
+static enum grpc_code
+unread(enum err_kind why)
+{
+	if (why == ERR_USAGE)
+		return GRPC_INVALID_ARGUMENT;
+	return why == ERR_NOMEM ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL;
+}
+
 static void
 session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 {
@@ -317,10 +331,7 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	if (s == NULL || s->state == SESSION_GONE)
 		return;
 	if (proto_get_client(p, n, &m, &err) == -1) {
-		session_end(s,
-		    err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
-					  : GRPC_INTERNAL,
-		    "%s", err.text);
+		session_end(s, unread(err.kind), "%s", err.text);
 		return;
 	}
 	on_message(s, &m);

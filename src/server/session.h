@@ -53,11 +53,13 @@ struct session {
 	size_t offset;       /* bytes of the event that have been sent */
 	uint32_t batch_left; /* items of the batch being sent */
 	int64_t progress_at; /* the next progress is due */
-	int64_t moved_at;    /* something was taken */
+	int64_t moved_at;    /* something worth the name was taken */
+	size_t moved;        /* bytes taken since */
 	int64_t warned_at;   /* that it holds WAL back */
 	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
+	uint64_t number;     /* the how-manieth it is; of no other stream */
 	struct session *next, *prev;
 };
 
@@ -80,6 +82,8 @@ struct session_list {
 	enum grpc_code last_code; /* how those that are LAST end */
 	char last_why[512];
 	int64_t paused_at; /* since when the ring has had no room; 0 */
+	lsn_t server_lsn;  /* how far the server's WAL goes, for who watches;
+			      0: nobody has asked */
 	int64_t now;       /* of this turn of the loop */
 	int64_t next_at;   /* when sessions_update is due again */
 	struct buf scratch;

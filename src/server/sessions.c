@@ -94,6 +94,7 @@ drop(struct session *s)
 	s->in_event = false;
 	s->batch_left = 0;
 	buf_reset(&s->out);
+	s->stream->code = GRPC_RESOURCE_EXHAUSTED; /* as the client sees it */
 	session_detach(s);
 	h2_reset(s->stream);
 }
@@ -105,8 +106,6 @@ drop_stuck(struct session *s)
 	    "a stream%s took nothing for %d s and held others up: ended",
 	    session_who(s), (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
-	/* The next one has its own time. */
-	s->list->paused_at = s->list->now;
 }
 
 static void
@@ -196,6 +195,7 @@ sessions_forget(struct session_list *l)
 	sessions_end(l, false, GRPC_DATA_LOSS,
 	    "the server was set back before what was confirmed: changes are "
 	    "gone; copy the tables anew");
+	lag_reset(&l->wr->publish->lag);
 	consumers_forget(l->consumers);
 	quorum_reset(l->quorum, l->quorum->confirmed);
 }
@@ -240,6 +240,7 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 			c->told = 0;
 		n++;
 	}
+	lag_reset(&l->wr->publish->lag);
 	ring_cut(l->ring, lsn);
 	quorum_cut(l->quorum, lsn);
 	consumers_cut(l->consumers, lsn);

@@ -342,7 +342,7 @@ def test_bad_reload(db, tokens, guarded, session, text, mode):
     else:
         tokens.write(text, mode)
     walstream.child.send_signal(signal.SIGHUP)
-    line = walstream.wait_log("server.reload_failed")[0]
+    line = walstream.wait_log("access.reload_failed")[0]
     assert str(tokens) in line and "Canary" not in line
     db.fill(1, 1)
     one.wait_for(1)
@@ -447,7 +447,7 @@ def test_canary(db, tokens, guarded, session, subscribe):
     every.close()
     tokens.write(f"{ALL}\n{WRONG}\nshort-Canary\n")
     walstream.child.send_signal(signal.SIGHUP)
-    walstream.wait_log("server.reload_failed")
+    walstream.wait_log("access.reload_failed")
     tokens.write(f"{WRONG}\n")
     reload(walstream)
     some.ended()

@@ -643,6 +643,7 @@ test_grace(void **state)
 	assert_int_equal(say(), 0);
 	assert_memory_equal(find_frame(GOAWAY), "\x7f\xff\xff\xff\0\0\0\0", 8);
 	assert_non_null(p = find_frame(PING));
+	assert_true(p > find_frame(GOAWAY));
 	/* One that was on its way. */
 	put_call_of(3, END_STREAM, no_more);
 	assert_int_equal(h2_noticed(server), 0);

@@ -1,0 +1,188 @@
+#include "server/clients.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Of a turn, for handshakes: each takes about a millisecond. One is always
+ * done, and its steps are not cut. */
+#define HANDSHAKE_TIME MS(10)
+/* Failed handshakes are logged no more often. */
+#define LOG_EVERY SECONDS(1)
+
+void
+clients_init(struct clients *cs, struct listeners *l,
+    struct session_list *sessions, struct client_rules *rules)
+{
+	*cs = (struct clients){ .listeners = l,
+		.sessions = sessions,
+		.rules = rules };
+	cs->last = &cs->first;
+}
+
+static void
+let_go(struct clients *cs, struct client *c)
+{
+	listeners_left(cs->listeners, &c->from);
+	cs->count--;
+	client_del(c);
+}
+
+void
+clients_free(struct clients *cs)
+{
+	struct client *c;
+
+	while ((c = cs->first) != NULL) {
+		cs->first = c->next;
+		let_go(cs, c);
+	}
+	cs->last = &cs->first;
+}
+
+int64_t
+clients_prepare(const struct clients *cs, struct pollfd *p, int64_t now)
+{
+	int64_t until = INT64_MAX;
+	const struct client *c;
+
+	for (c = cs->first; c != NULL; c = c->next, p++) {
+		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
+		if (client_deadline(c, now) < until)
+			until = client_deadline(c, now);
+	}
+	return until;
+}
+
+static void
+add(struct clients *cs, const struct arrival *a, int64_t now)
+{
+	struct client *c = client_new(a, cs->sessions, cs->rules, now);
+
+	cs->sessions->metrics->accepted++;
+	if (c == NULL) {
+		listeners_left(cs->listeners, &a->from);
+		return;
+	}
+	*cs->last = c;
+	cs->last = &c->next;
+	cs->count++;
+}
+
+void
+clients_accept(struct clients *cs, const struct pollfd *p, int64_t now)
+{
+	enum arrived what;
+	struct arrival a;
+	size_t i = 0;
+
+	for (int n = 0; n < CLIENTS_ACCEPT && i < cs->listeners->count;) {
+		what = NOBODY;
+		if ((p[i].revents & POLLIN) != 0)
+			what = listeners_next(cs->listeners, i, now, &a);
+		if (what == ARRIVED)
+			add(cs, &a, now);
+		if (what == NOBODY)
+			i++;
+		else
+			n++;
+	}
+}
+
+static void
+note_failure(struct clients *cs, const struct client *c, int64_t now,
+    const struct err *err)
+{
+	struct metrics *m = cs->sessions->metrics;
+	enum tls_fault fault = client_fault(c);
+
+	metrics_refused(m, REFUSED_HANDSHAKE);
+	m->handshakes_failed[fault]++;
+	/* Who only looks whether the port is open. */
+	if (fault == TLS_FAULT_CLOSED && client_is_silent(c)) {
+		log_debug("tls.handshake_failed", "%s: %s", c->from.text,
+		    err->text);
+		return;
+	}
+	if (seldom(&cs->failing, now, LOG_EVERY))
+		log_info("tls.handshake_failed", "%s: %s%s", c->from.text,
+		    err->text, cs->failing.more);
+}
+
+/* A step of c's handshake. Is it done? */
+static bool
+open_tls(struct clients *cs, struct client *c, int64_t now)
+{
+	struct err err;
+
+	switch (client_handshake(c, now, &err)) {
+	case CONN_OK:
+		cs->sessions->metrics->handshakes++;
+		return true;
+	case CONN_AGAIN:
+		return false;
+	default:
+		note_failure(cs, c, now, &err);
+		return false;
+	}
+}
+
+/* Acks first: what they free may be what the next event needs. */
+void
+clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
+{
+	int64_t until = clock_mono_us() + HANDSHAKE_TIME;
+	struct client *c;
+	struct err err;
+
+	for (c = cs->first; c != NULL; c = c->next, p++) {
+		if (client_is_late(c, now, &err)) {
+			note_failure(cs, c, now, &err);
+			continue;
+		}
+		if (!conn_readable(&c->conn, p->revents))
+			continue;
+		if (c->opening &&
+		    (clock_mono_us() > until || !open_tls(cs, c, now)))
+			continue;
+		client_read(c, now);
+	}
+}
+
+void
+clients_write(struct clients *cs, int64_t now)
+{
+	struct client *c;
+
+	for (c = cs->first; c != NULL; c = c->next)
+		client_write(c, now);
+}
+
+bool
+clients_sweep(struct clients *cs)
+{
+	struct client **at = &cs->first, *c;
+	bool any = false;
+
+	while ((c = *at) != NULL) {
+		if (!client_over(c)) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		let_go(cs, c);
+		any = true;
+	}
+	cs->last = at;
+	return any;
+}
+
+void
+clients_drain(struct clients *cs)
+{
+	struct client *c;
+
+	for (c = cs->first; c != NULL; c = c->next)
+		client_drain(c);
+}

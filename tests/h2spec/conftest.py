@@ -1,0 +1,69 @@
+"""Fixtures: one walstream for each kind of port, asked everything once."""
+
+import signal
+
+import place  # first: it says where the helpers are
+
+import pytest
+
+import certs
+import spec
+from database import Database
+from pgserver import PgServer
+from proc import Server
+
+
+def pytest_configure(config):
+    """End with teardown when terminated, too."""
+    del config
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def db():
+    server = PgServer()
+    try:
+        database = Database(server, "h2spec")
+        yield database
+        database.drop()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def answers(db, tmp_path_factory):
+    """Asks a port of a kind, once; returns what spec.run does."""
+    known = {}
+
+    def ask(kind):
+        if kind not in known:
+            known[kind] = PORTS[kind](db, tmp_path_factory.mktemp(kind))
+        return known[kind]
+
+    return ask
+
+
+def judge(db, where, server_options, options):
+    """A walstream lives through all of them, and serves at the end."""
+    one = Server("-c", db.conninfo(), "start", "--publication", "pub",
+                 "--slot", db.slot, "--temporary", "false", "--host",
+                 "127.0.0.1", "--port", "0", "--drain", "0", *server_options)
+    try:
+        one.wait_listening()
+        return spec.run(one.port, where, *options)
+    finally:
+        one.finish()
+
+
+def over_h2c(db, where):
+    return judge(db, where, [], [])
+
+
+def over_tls(db, where):
+    authority = certs.Authority(where, "authority")
+    pair = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
+    return judge(db, where, ["--tls-cert", pair.cert, "--tls-key", pair.key],
+                 ["--tls", "--insecure"])
+
+
+PORTS = {"h2c": over_h2c, "tls": over_tls}

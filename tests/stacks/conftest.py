@@ -1,0 +1,123 @@
+"""Fixtures: a PostgreSQL, a database, a walstream behind any transport, and
+clients of it."""
+
+import itertools
+import re
+import signal
+
+import place  # first: it says where the helpers are
+
+import pytest
+
+from call import Call
+from database import Database
+from pgserver import PgServer
+from pki import Pki
+from proc import Server
+from waiting import until
+
+numbers = itertools.count(1)
+
+
+def pytest_configure(config):
+    """End with teardown when terminated, too."""
+    del config
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def pg():
+    server = PgServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def db(pg, request):
+    """This test's database."""
+    title = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
+    database = Database(pg, f"d{next(numbers)}_{title.strip('_')}")
+    yield database
+    database.drop()
+
+
+class Walstream(Server):
+    """One behind a transport; where it listens, as gRPC spells it."""
+
+    def __init__(self, db, transport, path, pki, options):
+        where = ["--host", "127.0.0.1", "--port", "0"]
+        if transport.name == "unix":
+            where = ["--listen", f"unix:{path}"]
+        words = itertools.chain.from_iterable(
+            pki.fill(transport.options).items())
+        super().__init__(
+            "-c", db.conninfo(), "start", "--publication", "pub", "--slot",
+            db.slot, "--temporary", "false", "--drain", "1", *where, *words,
+            *options)
+        self.transport = transport
+        self.path = path
+
+    def wait_listening(self):
+        if self.transport.name != "unix":
+            return super().wait_listening()
+        self.wait_log("server.listening")
+        return self
+
+    @property
+    def target(self):
+        return (f"unix:{self.path}" if self.transport.name == "unix"
+                else self.address)
+
+
+@pytest.fixture
+def serve(db, pki, tmp_path):
+    """Starts a walstream behind a transport, and waits until it listens."""
+    started = []
+
+    def start(transport, *options):
+        path = tmp_path / f"{len(started)}.sock"
+        one = Walstream(db, transport, path, pki, options)
+        started.append(one)
+        return one.wait_listening()
+
+    yield start
+    problems = []
+    for one in started:
+        try:
+            one.finish()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def call(serve, pki):
+    """Makes a call to a walstream by a stack. Options are words of the
+    client; at: another address than the server's own."""
+    del serve  # it ends after its clients
+    made = []
+
+    def make(stack, walstream, method, at=None, **options):
+        words = pki.fill(walstream.transport.words)
+        words.update(options)
+        given = {name: value for name, value in words.items()
+                 if value is not None}
+        one = Call(stack, at or walstream.target, method, given)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def released(db):
+    """Waits until nobody holds the slot: walstream knows its client left."""
+    return lambda: until(lambda: db.walsender() is None, 20,
+                         "the slot to be released")
