@@ -1,6 +1,7 @@
 #include "http/prom.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void
 prom_head(struct buf *to, const char *name, const char *type, const char *help)
@@ -23,13 +24,19 @@ prom_double(struct buf *to, const char *name, double value)
 static void
 put_label_value(struct buf *to, const char *text)
 {
-	for (; *text != '\0'; text++) {
+	size_t n;
+
+	for (;;) {
+		n = strcspn(text, "\n\"\\");
+		buf_put(to, text, n);
+		text += n;
+		if (*text == '\0')
+			break;
 		if (*text == '\n')
 			buf_put_str(to, "\\n");
-		else if (*text == '"' || *text == '\\')
-			buf_putf(to, "\\%c", *text);
 		else
-			buf_put(to, text, 1);
+			buf_putf(to, "\\%c", *text);
+		text++;
 	}
 }
 

@@ -173,8 +173,8 @@ accept_clients(struct httpd *h, int64_t now)
 	}
 	if (fd == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
 	    errno != EINTR && errno != ECONNABORTED) {
-		log_error("http.accept", "cannot accept a connection: %s",
-		    strerror(errno));
+		log_limited(LOG_ERROR, "http.accept",
+		    "cannot accept a connection: %s", strerror(errno));
 		h->accept_at = now + ACCEPT_PAUSE;
 	}
 }

@@ -258,6 +258,7 @@ def test_slow_turn_is_seen(db, server, client):
     """The histogram notices: a stopped process is one long turn or none, a
     field of 50 MB is one that cannot be cut."""
     walstream = server(*httpget.OPTION, "--log-level", "debug")
+    walstream.longest_turn = 10000
     one = client(walstream)
     db.sql("INSERT INTO t VALUES (1, repeat('x', 50000000))")
     one.expect(1, 60)

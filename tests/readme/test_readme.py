@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -193,7 +194,24 @@ def test_python(story):
 def test_nothing_else_is_typed():
     """A block of another kind is one that a test above reads."""
     kinds = {block.kind for block in blocks.blocks()}
-    assert kinds <= {"sh", "sql", "json", "python", "ini"}
+    assert kinds <= {"sh", "sql", "json", "python", "ini", "yaml"}
+
+
+def test_alert_rules(tmp_path):
+    """promtool takes the rules, and every metric that is named exists."""
+    block, = blocks.others("yaml")
+    rules = tmp_path / "rules.yml"
+    rules.write_text("groups:\n- name: walstream\n  rules:\n" + "".join(
+        f"  {line}\n" for line in block.text.splitlines()), encoding="utf-8")
+    done = subprocess.run(["promtool", "check", "rules", rules], text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 0 and "4 rules found" in done.stdout, done
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    source = (REPOSITORY / "src/server/exposition.c").read_text(
+        encoding="utf-8")
+    named = set(re.findall(r"\bwalstream_[a-z_]+", readme))
+    assert len(named) > 20
+    assert not named - set(re.findall(r'"(walstream_[a-z_]+)"', source))
 
 
 def test_unit(story):
