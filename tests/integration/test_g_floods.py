@@ -244,7 +244,7 @@ def test_flood(bench, case):
         stream = c.session()
         chunk = case(stream)
         took = flooded(bench, c, chunk * 1000, MANY)
-        c.wait_closed()
+        c.wait_closed(3)
         assert c.goaways and c.goaways[-1][1], c.state()
         assert c.goaways[-1][0] in (
             CALM, h2.PROTOCOL_ERROR, h2.STREAM_CLOSED), c.goaways
