@@ -116,6 +116,14 @@ dose:
 	@$(MAKE) --no-print-directory torture FAULTS=100 \
 		TORTURE_ARGS='--pace 0.4 --rate 1000'
 
+# What the system does to a process: calls and allocations that fail, signals,
+# limits. A dose of it; all with PYTEST_ARGS=--sweep.
+check-process:
+	@tests/tools/deps process
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/process \
+		$(PYTEST_ARGS)
+
 # Is the oracle any good? Small faults of our own, which it has to find.
 check-oracle:
 	tests/tools/deps check
@@ -142,4 +150,4 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 
 .PHONY: check layers unit docs integration fidelity check-readme check-page \
 	check-static check-image check-examples check-h2spec check-stacks \
-	check-versions torture dose check-oracle fuzz fuzz-seeds
+	check-process check-versions torture dose check-oracle fuzz fuzz-seeds

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "grpc/status.h"
-#include "net/tls.h"
+#include "net/tls_fault.h"
 
 /*
  * What is counted while the server runs, from its start, for the metrics page:

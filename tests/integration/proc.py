@@ -17,7 +17,7 @@ HARMLESS = re.compile(r"^\S+Z (info|warn|debug) ")
 TURN = re.compile(r"longest turn (\d+) ms \(CPU (\d+) ms\)")
 # What a turn of the loop may take of the CPU, ms: 50 on a machine of one's own.
 # How long it takes there says little where others work, too.
-LONGEST_TURN = 150 * SCALE
+LONGEST_TURN = 100 * SCALE
 REPORT = re.compile(r"(Address|Leak|Memory|UndefinedBehavior)Sanitizer"
                     r"|runtime error:")
 

@@ -9,7 +9,7 @@ import pytest
 from scene import DONE, NO_START, UNFINISHED
 from sweep import Tally
 
-DOSE = 60
+DOSE = 30
 
 
 def count(scene, preload, tmp_path, **how):
