@@ -159,7 +159,7 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
 		nghttp2_session_consume_connection(ng, n);
 	if (s == NULL || s->handler == NULL)
 		return 0;
-	if (h->methods != NULL && !s->ending)
+	if (h->methods != NULL && !s->ending && !s->handler->holds)
 		nghttp2_session_consume_stream(ng, id, n);
 	take_data(s, p, n);
 	return 0;

@@ -45,10 +45,14 @@ struct h2_stream {
 	struct h2_stream *next, *prev;
 };
 
-/* What a call does. Every member but half_closed and responded must be set. */
+/* What a call does. Every member but holds, half_closed and responded must be
+ * set. */
 struct h2_handler {
 	/* Longest message taken, bytes. */
 	size_t max_message;
+	/* Server: what comes takes up the stream's window until h2_took says
+	 * that it was dealt with. */
+	bool holds;
 	/* Server: a request for this method is here; arg is h2_new's. */
 	void (*open)(struct h2_stream *s, void *arg);
 	/* Client: the response headers are here. */
@@ -114,6 +118,8 @@ bool h2_over(const struct h2 *h);
 void h2_respond(struct h2_stream *s);
 /* pull has something to give again. */
 void h2_wake(struct h2_stream *s);
+/* Server, where the handler holds: a message of n bytes was dealt with. */
+void h2_took(struct h2_stream *s, size_t n);
 /* Server: ends the call with a status, after the message that is being sent.
  * Only the first call counts. */
 void h2_end(struct h2_stream *s, enum grpc_code code, const char *fmt, ...)

@@ -421,6 +421,12 @@ h2_consumer(const struct h2_stream *s)
 	return s->request->long_consumer ? NULL : s->request->consumer;
 }
 
+void
+h2_took(struct h2_stream *s, size_t n)
+{
+	nghttp2_session_consume_stream(s->h2->ng, s->id, n + FRAME_HEAD);
+}
+
 enum request_auth
 h2_authorization(const struct h2_stream *s, uint8_t bearer[SECRET_DIGEST])
 {

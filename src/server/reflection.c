@@ -9,7 +9,8 @@
 #include "server/session.h"
 
 #define MAX_REQUEST 4096
-/* Requests that wait for the client to take answers, bytes. */
+/* Requests that wait for the client to take answers, bytes: no less than a
+ * stream's window, which they take up until they are answered. */
 #define MAX_WAITING ((size_t)64 * 1024)
 /* The largest file, the request, and what is around them. */
 #define MAX_ANSWER ((size_t)64 * 1024)
@@ -96,8 +97,7 @@ reflection_message(struct h2_stream *s, const uint8_t *p, size_t n)
 	buf_put_u16(&r->waiting, (uint16_t)n);
 	buf_put(&r->waiting, p, n);
 	if (r->waiting.failed)
-		h2_end(s, GRPC_RESOURCE_EXHAUSTED,
-		    "too many requests whose answers were not taken");
+		h2_end(s, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 	else
 		h2_wake(s);
 }
@@ -163,8 +163,9 @@ answer(struct buf *to, const struct reflection_request *q)
 
 /* Puts the answer to the first request that waits into r->out. */
 static void
-next_answer(struct reflection *r)
+next_answer(struct h2_stream *s)
 {
+	struct reflection *r = s->user;
 	const uint8_t *p = buf_head(&r->waiting);
 	size_t n = (size_t)p[0] << 8 | p[1];
 	struct reflection_request q;
@@ -177,6 +178,7 @@ next_answer(struct reflection *r)
 	frame_put(&r->out, &message);
 	buf_free(&message);
 	buf_consume(&r->waiting, n + 2);
+	h2_took(s, n);
 }
 
 static size_t
@@ -186,7 +188,7 @@ reflection_pull(struct h2_stream *s, uint8_t *to, size_t cap)
 	size_t n;
 
 	if (buf_unread(&r->out) == 0 && buf_unread(&r->waiting) > 0)
-		next_answer(r);
+		next_answer(s);
 	if (r->out.failed) {
 		h2_reset(s); /* out of memory */
 		return 0;
@@ -213,6 +215,7 @@ reflection_closed(struct h2_stream *s)
 
 const struct h2_handler reflection_handler = {
 	.max_message = MAX_REQUEST,
+	.holds = true,
 	.open = reflection_open,
 	.message = reflection_message,
 	.half_closed = reflection_half_closed,
