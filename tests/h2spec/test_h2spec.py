@@ -29,9 +29,7 @@ OWED = {
 }
 
 
-def owing(port, case):
-    if port == "tls":
-        return [owed("no TLS yet")]
+def owing(case):
     return [owed(OWED[case])] if case in OWED else []
 
 
@@ -41,7 +39,7 @@ def rows():
             section, number = case
             yield pytest.param(
                 port, case, title, id=f"{port}-{section}-{number}",
-                marks=owing(port, case))
+                marks=owing(case))
 
 
 @pytest.mark.parametrize("port, case, title", rows())
@@ -50,8 +48,7 @@ def test_case(answers, port, case, title):
     assert kind == "passed", f"{title}: {kind}\n{text}"
 
 
-@pytest.mark.parametrize("port", [
-    "h2c", pytest.param("tls", marks=[owed("no TLS yet")])])
+@pytest.mark.parametrize("port", PORTS)
 def test_complete(answers, port):
     """It was asked every case there is, and there are as many as there were
     when this was written, or more."""

@@ -7,9 +7,6 @@ from table import STACKS, TRANSPORTS
 
 # Transports that walstream does not have yet, and why.
 LATE = {
-    "unix": "no Unix sockets yet",
-    "tls": "no TLS yet",
-    "mtls": "no TLS yet",
     "token": "no tokens yet",
 }
 

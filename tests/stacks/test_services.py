@@ -27,7 +27,7 @@ def test_check(serve, call, stack, transport):
 def test_watch(serve, call, stack, transport):
     """What it is now, and again when it changes: here as walstream ends, with
     a client that it waits for."""
-    walstream = serve(transport, "--drain", "3")
+    walstream = serve(transport)
     stream = call(stack, walstream, "session").attached()
     one = call(stack, walstream, "watch", service="plugin.PluginService")
     unknown = call(stack, walstream, "watch", service="no.such.Service")
