@@ -36,7 +36,8 @@ ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
 PROTO = $(sort $(wildcard proto/*.proto))
 PB = $(PROTO:proto/%.proto=$(OUT)/gen/%.pb)
-GEN = $(PB) $(OUT)/gen/saslprep_tables $(OUT)/gen/descriptor_tables
+GEN = $(PB) $(OUT)/gen/saslprep_tables $(OUT)/gen/descriptor_tables \
+	$(OUT)/gen/status_page
 OBJ = $(SRC:src/%.c=$(OUT)/obj/%.o) $(GEN:$(OUT)/%=$(OUT)/obj/%.o)
 # What a unit test links: everything but main.
 PARTS = $(filter-out $(OUT)/obj/main.o,$(OBJ))
@@ -69,6 +70,11 @@ $(OUT)/gen/descriptor_tables.c: src/grpc/descriptor_tables.py \
 	protoc -Iproto --include_source_info --descriptor_set_out=$(@:.c=.set) \
 		$(PROTO)
 	$(PYTHON) $< $(@:.c=.set) >$@
+
+$(OUT)/gen/status_page.c: src/server/status_page.py src/server/status.html \
+		src/server/status_page.h
+	@mkdir -p $(@D)
+	$(PYTHON) $< >$@
 
 -include $(OBJ:.o=.d)
 

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -44,13 +45,50 @@ obey_signals(void)
 	}
 }
 
+/* Who has closed one of the first three gets nothing there; but no socket or
+ * file may take its number, and be given what is printed. */
+static void
+keep_standard_files(void)
+{
+	int unused[2];
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) != -1)
+			continue;
+		/* Not for writing: that fails, as it would have. */
+		if (open("/dev/null", O_RDONLY) == -1 && pipe(unused) == 0 &&
+		    unused[1] > STDERR_FILENO)
+			close(unused[1]);
+	}
+}
+
+static int
+set_log(const struct options *o, struct err *err)
+{
+	enum log_format format;
+	enum log_level level;
+
+	if (log_parse_level(o->value[OPT_LOG_LEVEL], &level) == -1)
+		return err_set(err, ERR_USAGE,
+		    "--log-level must be error, warn, "
+		    "info or debug, not \"%.100s\"",
+		    o->value[OPT_LOG_LEVEL]);
+	if (log_parse_format(o->value[OPT_LOG_FORMAT], &format) == -1)
+		return err_set(err, ERR_USAGE,
+		    "--log-format must be text or json, not \"%.100s\"",
+		    o->value[OPT_LOG_FORMAT]);
+	log_set_level(level);
+	log_set_format(format);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	enum log_level level;
 	struct options o;
 	struct err err;
 
+	keep_standard_files();
 	obey_signals();
 	/* No core file and no debugger gets at passwords. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -64,13 +102,7 @@ main(int argc, char **argv)
 		puts("walstream " VERSION);
 		return EXIT_DONE;
 	}
-	if (log_parse_level(o.value[OPT_LOG_LEVEL], &level) == -1) {
-		err_set(&err, ERR_USAGE,
-		    "--log-level must be error, warn, "
-		    "info or debug, not \"%.100s\"",
-		    o.value[OPT_LOG_LEVEL]);
+	if (set_log(&o, &err) == -1)
 		return cmd_fail(&err);
-	}
-	log_set_level(level);
 	return o.command->run(&o);
 }

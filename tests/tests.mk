@@ -43,6 +43,13 @@ check-readme:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/readme \
 		$(PYTEST_ARGS)
 
+# The status page, in Chromium; pictures of it in build/page.
+check-page:
+	@tests/tools/deps page
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
+		$(PYTHON) -m pytest -q tests/page $(PYTEST_ARGS)
+
 # The static programs, and the whole integration suite in an empty chroot.
 check-static: static
 	@tests/tools/deps check-static
@@ -109,6 +116,14 @@ dose:
 	@$(MAKE) --no-print-directory torture FAULTS=100 \
 		TORTURE_ARGS='--pace 0.4 --rate 1000'
 
+# What the system does to a process: calls and allocations that fail, signals,
+# limits. A dose of it; all with PYTEST_ARGS=--sweep.
+check-process:
+	@tests/tools/deps process
+	@$(MAKE) --no-print-directory all
+	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/process \
+		$(PYTEST_ARGS)
+
 # Is the oracle any good? Small faults of our own, which it has to find.
 check-oracle:
 	tests/tools/deps check
@@ -133,6 +148,6 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/fuzz -MMD -MP -fsanitize=fuzzer \
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
-.PHONY: check layers unit docs integration fidelity check-readme check-static \
-	check-image check-examples check-h2spec check-stacks check-versions \
-	torture dose check-oracle fuzz fuzz-seeds
+.PHONY: check layers unit docs integration fidelity check-readme check-page \
+	check-static check-image check-examples check-h2spec check-stacks \
+	check-process check-versions torture dose check-oracle fuzz fuzz-seeds

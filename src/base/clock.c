@@ -22,3 +22,9 @@ clock_wall_us(void)
 {
 	return now_us(CLOCK_REALTIME);
 }
+
+int64_t
+clock_cpu_us(void)
+{
+	return now_us(CLOCK_THREAD_CPUTIME_ID);
+}

@@ -13,6 +13,9 @@ int64_t clock_mono_us(void);
 /* Unix epoch: for log lines and status updates only. */
 int64_t clock_wall_us(void);
 
+/* What the calling thread has used of the CPU. */
+int64_t clock_cpu_us(void);
+
 /* PostgreSQL counts from 2000-01-01 00:00:00 UTC. */
 #define CLOCK_PG_EPOCH_US INT64_C(946684800000000)
 

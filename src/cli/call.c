@@ -6,14 +6,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "feed/tokens.h"
 
 #define READ_SIZE ((size_t)64 * 1024)
+#define MAX_TOKEN_FILE ((size_t)1024 * 1024)
 
 void
 call_init(struct call *c)
 {
 	memset(c, 0, sizeof(*c));
 	conn_init(&c->conn, READ_SIZE * 4, READ_SIZE * 4);
+	buf_init(&c->authorization, TOKEN_MAX + 16);
 }
 
 void
@@ -22,6 +25,35 @@ call_free(struct call *c)
 	if (c->h2 != NULL)
 		h2_del(c->h2);
 	conn_close(&c->conn);
+	buf_wipe(&c->authorization);
+	buf_free(&c->authorization);
+}
+
+int
+call_read_token(struct call *c, const char *file)
+{
+	const char *token;
+	struct buf text;
+	size_t n;
+	int rc;
+
+	if (file == NULL)
+		return 0;
+	buf_init(&text, MAX_TOKEN_FILE);
+	rc = secret_read(&text, file, &c->err);
+	if (rc == 0 &&
+	    tokens_first((const char *)buf_head(&text), buf_unread(&text),
+		&token, &n, &c->err) == -1)
+		rc = err_prefix(&c->err, "%s", file);
+	if (rc == 0) {
+		buf_put_str(&c->authorization, "Bearer ");
+		buf_put(&c->authorization, token, n);
+		if (c->authorization.failed)
+			rc = err_set(&c->err, ERR_NOMEM, "out of memory");
+	}
+	buf_wipe(&text);
+	buf_free(&text);
+	return rc;
 }
 
 /* A file that is named has to be there: what follows takes one that is not for
@@ -167,12 +199,27 @@ call_begin(struct call *c, const char *address, const char *default_host,
 	snprintf(host, sizeof(host), "%s", default_host);
 	if (connect_to(c, address, host, sizeof(host), port, timeout_ms) == -1)
 		return -1;
-	if ((c->h2 = h2_new_client()) == NULL ||
-	    (c->stream = h2_call(c->h2, authority(c, address, host), path,
+	if ((c->h2 = h2_new_client()) == NULL)
+		return err_set(&c->err, ERR_NOMEM, "out of memory");
+	if (buf_unread(&c->authorization) > 0)
+		h2_authorize(c->h2, buf_cstr(&c->authorization));
+	if ((c->stream = h2_call(c->h2, authority(c, address, host), path,
 		 handler, user)) == NULL)
 		return err_set(&c->err, ERR_NOMEM, "out of memory");
 	c->tls.host = NULL; /* it may have been ours */
 	return 0;
+}
+
+/* The server may have said why it takes no more (an alert of TLS). */
+static int
+not_sent(struct call *c)
+{
+	struct err why;
+
+	if (c->secure && conn_read(&c->conn, READ_SIZE, &why) == CONN_ERROR &&
+	    why.kind != ERR_IO)
+		c->err = why;
+	return -1;
 }
 
 int
@@ -184,7 +231,7 @@ call_send(struct call *c)
 	if (h2_over(c->h2) && c->stream != NULL)
 		return err_set(&c->err, ERR_PROTO,
 		    "the server does not speak HTTP/2, as gRPC does");
-	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? -1 : 0;
+	return conn_flush(&c->conn, &c->err) == CONN_ERROR ? not_sent(c) : 0;
 }
 
 int

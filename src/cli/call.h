@@ -1,6 +1,7 @@
 #ifndef CLI_CALL_H
 #define CLI_CALL_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "cli/options.h"
 #include "grpc/h2.h"
@@ -17,6 +18,7 @@ struct call {
 	struct err err;           /* what went wrong; ERR_NONE: nothing */
 	struct tls_settings tls;  /* strings borrowed */
 	bool secure;              /* over TLS */
+	struct buf authorization; /* "Bearer TOKEN", or empty */
 };
 
 void call_init(struct call *c);
@@ -25,9 +27,13 @@ void call_free(struct call *c);
 
 /* Reads the options that begin with --tls. Returns 0, or -1 with c->err. */
 int call_read_tls(struct call *c, const struct options *o);
+/* From now on the call has the first token of a file, NULL: none. Returns 0,
+ * or -1 with c->err. */
+int call_read_token(struct call *c, const char *file);
 
-/* Connects to address (HOST:PORT; what it leaves out is default_host and port; or a
- * Unix socket, see addr_unix) within timeout_ms and starts the call. Returns 0, or -1 with c->err. */
+/* Connects to address (HOST:PORT; what it leaves out is default_host and port;
+ * or a Unix socket, see addr_unix) within timeout_ms and starts the call.
+ * Returns 0, or -1 with c->err. */
 int call_begin(struct call *c, const char *address, const char *default_host,
     const char *port, int timeout_ms, const char *path,
     const struct h2_handler *handler, void *user);

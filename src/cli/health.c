@@ -126,7 +126,8 @@ cmd_health(const struct options *o)
 
 	call_init(&q.call);
 	if (call_read_tls(&q.call, o) == -1 ||
-	    options_seconds(o, OPT_TIMEOUT, &timeout_us, &q.call.err) == -1)
+	    options_seconds(o, OPT_TIMEOUT, &timeout_us, &q.call.err) == -1 ||
+	    call_read_token(&q.call, o->value[OPT_TOKEN_FILE]) == -1)
 		return cmd_fail(&q.call.err);
 	rc = ask(&q, address != NULL ? address : "", timeout_us);
 	if (rc == 0)

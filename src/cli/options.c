@@ -48,6 +48,9 @@ static const struct option table[] = {
 	{ OPT_TEMPORARY, "temporary", 't', "true|false", "TEMPORARY", "true",
 	    "start", 0, OPTIONAL,
 	    "a slot that lives no longer than this process" },
+	{ OPT_METRICS_LISTEN, "metrics-listen", 0, "HOST:PORT", NULL, NULL,
+	    "start", 0, OPTIONAL,
+	    "serve /metrics, /healthz and /readyz there, by HTTP" },
 	{ OPT_BUFFER_SIZE, "buffer-size", 0, "SIZE", NULL, "16MiB", "start", 0,
 	    OPTIONAL, "memory for events that clients have not taken" },
 	{ OPT_CREATE_SLOT, "create-slot", 0, "if-missing|never", NULL,
@@ -69,6 +72,9 @@ static const struct option table[] = {
 	    "reconnect when PostgreSQL is silent for so long; 0: never" },
 	{ OPT_DRAIN, "drain", 0, "SECONDS", NULL, "5", "start", 0, OPTIONAL,
 	    "how long SIGTERM waits for acks" },
+	{ OPT_AUTH_TOKEN_FILE, "auth-token-file", 0, "FILE", NULL, NULL,
+	    "start", 0, OPTIONAL,
+	    "bearer tokens: clients need one, and what each may see" },
 	{ OPT_NO_REFLECTION, "no-reflection", 0, NULL, NULL, NULL, "start", 0,
 	    OPTIONAL, "do not tell clients what can be called" },
 	{ OPT_PG_GRACE, "pg-grace", 0, "SECONDS", NULL, "30", "start", 0,
@@ -132,6 +138,8 @@ static const struct option table[] = {
 	    "the certificate's private key" },
 	{ OPT_TLS_NAME, "tls-name", 0, "NAME", NULL, NULL, "tail", 0, OPTIONAL,
 	    "name the server's certificate is for; default: the host" },
+	{ OPT_TOKEN_FILE, "token-file", 0, "FILE", NULL, NULL, "tail", 0,
+	    OPTIONAL, "bearer token to send: the first one in FILE" },
 	{ OPT_ADDRESS, "address", 0, "HOST:PORT", NULL, NULL, "health", 1,
 	    OPTIONAL,
 	    "server to ask; default: 127.0.0.1:50051, or $HOST and $PORT" },
@@ -148,6 +156,8 @@ static const struct option table[] = {
 	{ OPT_TLS_NAME, "tls-name", 0, "NAME", NULL, NULL, "health", 0,
 	    OPTIONAL,
 	    "name the server's certificate is for; default: the host" },
+	{ OPT_TOKEN_FILE, "token-file", 0, "FILE", NULL, NULL, "health", 0,
+	    OPTIONAL, "bearer token to send: the first one in FILE" },
 	{ OPT_SHELL, "shell", 0, "bash|zsh", NULL, NULL, "completion", 1,
 	    REQUIRED, "shell to print a completion script for" },
 	{ OPT_LIST_FORMAT, "format", 0, "table|json", NULL, "table", "list", 0,
@@ -157,6 +167,8 @@ static const struct option table[] = {
 	    "PostgreSQL: \"host=... user=...\" or postgres://..." },
 	{ OPT_LOG_LEVEL, "log-level", 0, "error|warn|info|debug", NULL, "info",
 	    NULL, 0, OPTIONAL, "log what is as important as this, or more" },
+	{ OPT_LOG_FORMAT, "log-format", 0, "text|json", NULL, "text", NULL, 0,
+	    OPTIONAL, "a line to read, or a JSON object a line" },
 	{ OPT_HELP, "help", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
 	    "print this help" },
 	{ OPT_VERSION, "version", 0, NULL, NULL, NULL, NULL, 0, OPTIONAL,
@@ -289,7 +301,8 @@ take_word(struct options *o, const struct command *commands, const char *word,
 	const struct option *opt;
 	const struct command *c;
 
-	if (strstr(word, "password=") != NULL || strstr(word, "://") != NULL)
+	if (strstr(word, "password=") != NULL ||
+	    (strstr(word, "://") != NULL && strncmp(word, "unix:", 5) != 0))
 		return err_set(err, ERR_USAGE,
 		    "a connection string goes behind --connection");
 	if (o->command != NULL) {

@@ -151,7 +151,9 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 
 	c->pg.slot = o->value[OPT_SLOT];
 	c->pg.messages = o->value[OPT_MESSAGES] != NULL;
+	c->token_file = o->value[OPT_AUTH_TOKEN_FILE];
 	c->reflection = o->value[OPT_NO_REFLECTION] == NULL;
+	c->metrics_listen = o->value[OPT_METRICS_LISTEN];
 	if (repl_check_slot_name(c->pg.slot, err) == -1 ||
 	    options_number(o, OPT_PORT, 65535, &port, err) == -1 ||
 	    options_bool(o, OPT_TEMPORARY, &c->pg.temporary, err) == -1 ||

@@ -307,6 +307,8 @@ cmd_tail(const struct options *o)
 	buf_init(&t.hold, MAX_EVENT);
 	rc = read_options(&t, o);
 	if (rc == 0)
+		rc = call_read_token(&t.call, o->value[OPT_TOKEN_FILE]);
+	if (rc == 0)
 		rc = run(&t, o->value[OPT_ADDRESS]);
 	interrupted = 1; /* what closes now was meant to */
 	call_free(&t.call);

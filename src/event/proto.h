@@ -129,8 +129,8 @@ struct client_message {
 };
 
 /* Reads a ClientMessage; unknown fields are ignored. Returns 0, or -1 with
- * ERR_PROTO, or ERR_USAGE for a Start beyond the limits above; then nothing is
- * left to free. */
+ * ERR_PROTO, ERR_USAGE for a Start beyond the limits above, or ERR_NOMEM; then
+ * nothing is left to free. */
 int proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
     struct err *err);
 void proto_start_free(struct start *s);

@@ -11,7 +11,8 @@
 /* A ClientMessage being read. */
 struct reading {
 	struct client_message *m;
-	bool limit; /* it failed at a limit, not at its encoding */
+	bool limit;  /* it failed at a limit, not at its encoding */
+	bool memory; /* or for want of memory */
 };
 
 static bool
@@ -60,8 +61,12 @@ get_glob(pb_istream_t *s, struct reading *r, char **list, size_t *n)
 
 	if (*n == START_MAX_TABLES)
 		return over_limit(r);
-	if (!get_string(s, r, glob) || (list[*n] = strdup(glob)) == NULL)
+	if (!get_string(s, r, glob))
 		return false;
+	if ((list[*n] = strdup(glob)) == NULL) {
+		r->memory = true;
+		return false;
+	}
 	(*n)++;
 	return true;
 }
@@ -162,7 +167,7 @@ proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
     struct err *err)
 {
 	pb_istream_t s = pb_istream_from_buffer(p, n);
-	struct reading r = { m, false };
+	struct reading r = { m, false, false };
 
 	memset(m, 0, sizeof(*m));
 	if (proto_fields(&s, get_member, &r))
@@ -173,6 +178,8 @@ proto_get_client(const uint8_t *p, size_t n, struct client_message *m,
 		    "start: an unknown operation, a string of more than %d "
 		    "bytes, or more than %d tables or messages",
 		    START_MAX_STRING, START_MAX_TABLES);
+	if (r.memory)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	return err_set(err, ERR_PROTO, "malformed ClientMessage");
 }
 
@@ -202,14 +209,12 @@ proto_put_ack(struct buf *out, lsn_t lsn)
 static bool
 put_globs(pb_ostream_t *s, const pb_field_t *field, char *const *glob, size_t n)
 {
-	struct proto_text t;
-	void *one = &t;
-
-	for (size_t i = 0; i < n; i++) {
-		t = proto_text_of(glob[i]);
-		if (!proto_put_text(s, field, &one))
+	/* An empty one, too: none at all would mean all. */
+	for (size_t i = 0; i < n; i++)
+		if (!pb_encode_tag_for_field(s, field) ||
+		    !pb_encode_string(s, (const pb_byte_t *)glob[i],
+			strlen(glob[i])))
 			return false;
-	}
 	return true;
 }
 

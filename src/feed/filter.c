@@ -70,6 +70,23 @@ filter_glob(const char *pattern, const char *text)
 	}
 }
 
+bool
+filter_plain(const char *pattern, char *to, size_t cap)
+{
+	size_t n = 0;
+
+	for (; *pattern != '\0'; pattern++) {
+		if (*pattern == '*' || *pattern == '?' || *pattern == '[')
+			return false;
+		if (*pattern == '\\' && pattern[1] != '\0')
+			pattern++;
+		if (n + 1 < cap)
+			to[n++] = *pattern;
+	}
+	to[n] = '\0';
+	return true;
+}
+
 static bool
 match_any(char *const *glob, size_t n, const char *text)
 {

@@ -21,6 +21,10 @@ struct filter {
  * character plain. Bytes, not characters, as in fnmatch(3) in the C locale. */
 bool filter_glob(const char *pattern, const char *text);
 
+/* Does the pattern match one text only? Then it is written, without its
+ * backslashes, to to[cap], cut if need be. (A '[' counts as more.) */
+bool filter_plain(const char *pattern, char *to, size_t cap);
+
 bool filter_table(const struct filter *f, const char *table);
 bool filter_operation(const struct filter *f, unsigned operation);
 /* Of a logical message. */

@@ -9,6 +9,13 @@
 /* Frames but DATA that wait to be sent by a server. */
 #define MAX_OUTBOUND 2000
 
+void
+h2_check(struct h2 *h, int rc)
+{
+	if (rc < 0 && nghttp2_is_fatal(rc))
+		h->failed = true;
+}
+
 nghttp2_nv
 h2_nv(const char *name, const char *value)
 {
@@ -116,7 +123,7 @@ void
 h2_wake(struct h2_stream *s)
 {
 	/* Fails when the stream is not waiting, which is as well. */
-	nghttp2_session_resume_data(s->h2->ng, s->id);
+	h2_check(s->h2, nghttp2_session_resume_data(s->h2->ng, s->id));
 }
 
 /* Gives a stream's messages to its handler. */
@@ -133,8 +140,9 @@ take_data(struct h2_stream *s, const uint8_t *p, size_t n)
 	if (got == FRAME_BAD && s->h2->methods != NULL)
 		h2_end(s, code, "%s", why);
 	else if (got == FRAME_BAD)
-		nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_CANCEL);
+		h2_check(s->h2,
+		    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE,
+			s->id, NGHTTP2_CANCEL));
 }
 
 /* A server gives back the window of a stream only while somebody listens, that
@@ -151,7 +159,7 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
 		nghttp2_session_consume_connection(ng, n);
 	if (s == NULL || s->handler == NULL)
 		return 0;
-	if (h->methods != NULL && !s->ending)
+	if (h->methods != NULL && !s->ending && !s->handler->holds)
 		nghttp2_session_consume_stream(ng, id, n);
 	take_data(s, p, n);
 	return 0;
@@ -287,7 +295,7 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 	if (n < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",
 		    nghttp2_strerror((int)n));
-	if (out->failed)
+	if (out->failed || h->failed)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }
@@ -311,4 +319,16 @@ h2_over(const struct h2 *h)
 		return true;
 	return nghttp2_session_want_read(h->ng) == 0 &&
 	    nghttp2_session_want_write(h->ng) == 0;
+}
+
+void
+h2_set_peer(struct h2 *h, const char *peer)
+{
+	h->peer = peer;
+}
+
+const char *
+h2_peer(const struct h2_stream *s)
+{
+	return s->h2->peer != NULL ? s->h2->peer : "?";
 }

@@ -45,10 +45,14 @@ struct h2_stream {
 	struct h2_stream *next, *prev;
 };
 
-/* What a call does. Every member but half_closed and responded must be set. */
+/* What a call does. Every member but holds, half_closed and responded must be
+ * set. */
 struct h2_handler {
 	/* Longest message taken, bytes. */
 	size_t max_message;
+	/* Server: what comes takes up the stream's window until h2_took says
+	 * that it was dealt with. */
+	bool holds;
 	/* Server: a request for this method is here; arg is h2_new's. */
 	void (*open)(struct h2_stream *s, void *arg);
 	/* Client: the response headers are here. */
@@ -114,6 +118,8 @@ bool h2_over(const struct h2 *h);
 void h2_respond(struct h2_stream *s);
 /* pull has something to give again. */
 void h2_wake(struct h2_stream *s);
+/* Server, where the handler holds: a message of n bytes was dealt with. */
+void h2_took(struct h2_stream *s, size_t n);
 /* Server: ends the call with a status, after the message that is being sent.
  * Only the first call counts. */
 void h2_end(struct h2_stream *s, enum grpc_code code, const char *fmt, ...)
@@ -124,6 +130,9 @@ void h2_reset(struct h2_stream *s);
 /* Server, in `open`: the value of the request header walstream-consumer, ""
  * without one, NULL when it is longer than REQUEST_MAX_VALUE. */
 const char *h2_consumer(const struct h2_stream *s);
+/* Server, in `open`: what authorization says, and the digest of its token. */
+enum request_auth
+h2_authorization(const struct h2_stream *s, uint8_t bearer[SECRET_DIGEST]);
 /* Why a server has given the connection up: what h2_output still yields is to
  * be sent, and the connection closed. */
 enum h2_fault {
@@ -160,12 +169,19 @@ void h2_end_all(struct h2 *h, const char *why);
 bool h2_spent(const struct h2 *h);
 /* Server: user-agent of the last request, cut; "" when there was none. */
 const char *h2_agent(const struct h2 *h);
+/* Who is at the other end, for those who tell of a stream; "?" until it is
+ * set. peer has to outlive h. */
+void h2_set_peer(struct h2 *h, const char *peer);
+const char *h2_peer(const struct h2_stream *s);
 
 /* Client: pull has given its last message: half-closes. */
 void h2_finish(struct h2_stream *s);
 /* Client: gives a call up. What pull still has is not asked for. */
 void h2_cancel(struct h2_stream *s);
 
+/* Client: every call from now on has this authorization, which stays the
+ * caller's; a peer is not to index it. */
+void h2_authorize(struct h2 *h, const char *authorization);
 /* Client: starts a call on the connection. NULL when out of memory. */
 struct h2_stream *h2_call(struct h2 *h, const char *authority, const char *path,
     const struct h2_handler *handler, void *user);

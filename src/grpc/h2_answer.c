@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "grpc/h2_core.h"
 
 /* A server's answers: who serves a request, or why nobody does; response
@@ -29,7 +30,8 @@ h2_respond(struct h2_stream *s)
 	if (s->responded)
 		return;
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 3, &data));
 }
 
 /* A call that ends before its response began: everything in one HEADERS. */
@@ -47,7 +49,21 @@ trailers_only(struct h2_stream *s, const char *http_status)
 	headers[3] = h2_nv("grpc-message", message);
 	headers[4] = h2_nv("grpc-accept-encoding", "identity");
 	s->responded = true;
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 5, NULL));
+}
+
+/* Takes half a character of UTF-8 away from the end. */
+static void
+cut_half(char *text)
+{
+	size_t len = strlen(text), n = len;
+
+	while (n > 0 && len - n < 4 && ((uint8_t)text[n - 1] & 0xc0) == 0x80)
+		n--;
+	if (n > 0 && (uint8_t)text[n - 1] >= 0xc0 &&
+	    utf8_char(text + n - 1, len - n + 1) == 0)
+		text[n - 1] = '\0';
 }
 
 static void
@@ -57,6 +73,7 @@ set_status(struct h2_stream *s, enum grpc_code code, const char *fmt,
 	s->ending = true;
 	s->code = code;
 	vsnprintf(s->message, sizeof(s->message), fmt, ap);
+	cut_half(s->message);
 }
 
 void
@@ -141,7 +158,8 @@ refuse_http(struct h2_stream *s, const char *http_status, enum grpc_code code)
 	if (s->deadline_at < s->h2->deadline_at)
 		s->h2->deadline_at = s->deadline_at;
 	h2_count_refusal(s->h2, H2_REFUSED_MALFORMED);
-	nghttp2_submit_response(s->h2->ng, s->id, headers, 4, &data);
+	h2_check(s->h2,
+	    nghttp2_submit_response(s->h2->ng, s->id, headers, 4, &data));
 }
 
 /* Is the request one that somebody can serve? If not, it was answered. */

@@ -158,8 +158,15 @@ h2_finish(struct h2_stream *s)
 void
 h2_cancel(struct h2_stream *s)
 {
-	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-	    NGHTTP2_CANCEL);
+	h2_check(s->h2,
+	    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+		NGHTTP2_CANCEL));
+}
+
+void
+h2_authorize(struct h2 *h, const char *authorization)
+{
+	h->authorization = authorization;
 }
 
 struct h2_stream *
@@ -170,7 +177,9 @@ h2_call(struct h2 *h, const char *authority, const char *path,
 		h2_nv(":scheme", "http"), h2_nv(":path", path),
 		h2_nv(":authority", authority), h2_nv("te", "trailers"),
 		h2_nv("content-type", "application/grpc"),
-		h2_nv("user-agent", "walstream/" VERSION) };
+		h2_nv("user-agent", "walstream/" VERSION),
+		h2_nv("authorization",
+		    h->authorization != NULL ? h->authorization : "") };
 	struct h2_stream *s = h2_stream_new(h);
 	nghttp2_data_provider data = { { .ptr = s }, h2_read_data };
 
@@ -178,7 +187,9 @@ h2_call(struct h2 *h, const char *authority, const char *path,
 		return NULL;
 	h2_stream_attach(s, handler);
 	s->user = user;
-	s->id = nghttp2_submit_request(h->ng, NULL, headers, 7, &data, s);
+	headers[7].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+	s->id = nghttp2_submit_request(h->ng, NULL, headers,
+	    h->authorization != NULL ? 8 : 7, &data, s);
 	if (s->id >= 0)
 		return s;
 	h2_stream_close(s);

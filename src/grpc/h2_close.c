@@ -10,9 +10,10 @@
 static void
 submit_goaway(struct h2 *h, uint32_t error_code, const char *text)
 {
-	nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
-	    nghttp2_session_get_last_proc_stream_id(h->ng), error_code,
-	    (const uint8_t *)text, strlen(text));
+	h2_check(h,
+	    nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
+		nghttp2_session_get_last_proc_stream_id(h->ng), error_code,
+		(const uint8_t *)text, strlen(text)));
 }
 
 int
@@ -80,9 +81,7 @@ void
 h2_notice(struct h2 *h)
 {
 	h->noticing = true;
-	nghttp2_submit_shutdown_notice(h->ng);
-	nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
-	    (const uint8_t *)H2_NOTICE);
+	h2_check(h, nghttp2_submit_shutdown_notice(h->ng));
 }
 
 bool

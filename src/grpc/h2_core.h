@@ -18,7 +18,10 @@ struct h2 {
 	nghttp2_session *ng;
 	const struct h2_method *methods; /* NULL for a client */
 	void *arg;
+	const char *peer;
 	struct h2_stream *streams, *dead;
+	bool failed;               /* out of memory: something was not queued */
+	const char *authorization; /* a client's, or NULL */
 
 	/* A server's: */
 	struct h2_limits *limits;
@@ -43,6 +46,10 @@ struct h2 {
 	unsigned closed_n;
 	char agent[REQUEST_MAX_AGENT + 1];
 };
+
+/* What nghttp2 answered to a call that queues something. Out of memory, a stream
+ * would wait for ever for what is not there: the connection is of no use. */
+void h2_check(struct h2 *h, int rc);
 
 /* A header; nghttp2 copies it when it is submitted. */
 nghttp2_nv h2_nv(const char *name, const char *value);

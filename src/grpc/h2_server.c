@@ -134,8 +134,9 @@ response_sent(struct h2 *h, const nghttp2_frame_hd *hd)
 	h2_guard_sent(&h->guard, hd->type == NGHTTP2_DATA ? hd->length : 0);
 	if ((hd->flags & NGHTTP2_FLAG_END_STREAM) != 0 && s != NULL &&
 	    !s->half_closed)
-		nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_NO_ERROR);
+		h2_check(h,
+		    nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id,
+			NGHTTP2_NO_ERROR));
 }
 
 static void
@@ -164,12 +165,17 @@ reset_sent(struct h2 *h, int32_t id, uint32_t error_code)
 }
 
 /* With an error it is the last thing that is said: by us, or by nghttp2, which
- * knows what was wrong. */
+ * knows what was wrong. Behind a notice goes a PING: its answer says that the
+ * notice was heard, so it must not get in front, as nghttp2 would have it. */
 static void
 goaway_sent(struct h2 *h, const nghttp2_goaway *g)
 {
-	if (g->error_code == NGHTTP2_NO_ERROR)
+	if (g->error_code == NGHTTP2_NO_ERROR) {
+		if (g->last_stream_id == INT32_MAX)
+			nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
+			    (const uint8_t *)H2_NOTICE);
 		return;
+	}
 	h->told = true;
 	if (h->fault != H2_FINE)
 		return;
@@ -346,8 +352,9 @@ static void
 expire(struct h2_stream *s)
 {
 	if (s->responded)
-		nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-		    NGHTTP2_CANCEL);
+		h2_check(s->h2,
+		    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE,
+			s->id, NGHTTP2_CANCEL));
 	else
 		h2_end(s, GRPC_DEADLINE_EXCEEDED, "the deadline has passed");
 	s->deadline_at = INT64_MAX;
@@ -401,8 +408,9 @@ h2_agent(const struct h2 *h)
 void
 h2_reset(struct h2_stream *s)
 {
-	nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
-	    NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_check(s->h2,
+	    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE, s->id,
+		NGHTTP2_ENHANCE_YOUR_CALM));
 }
 
 const char *
@@ -411,4 +419,19 @@ h2_consumer(const struct h2_stream *s)
 	if (s->request == NULL)
 		return "";
 	return s->request->long_consumer ? NULL : s->request->consumer;
+}
+
+void
+h2_took(struct h2_stream *s, size_t n)
+{
+	nghttp2_session_consume_stream(s->h2->ng, s->id, n + FRAME_HEAD);
+}
+
+enum request_auth
+h2_authorization(const struct h2_stream *s, uint8_t bearer[SECRET_DIGEST])
+{
+	if (s->request == NULL)
+		return REQUEST_ANONYMOUS;
+	memcpy(bearer, s->request->bearer, SECRET_DIGEST);
+	return s->request->auth;
 }

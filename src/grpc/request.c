@@ -110,6 +110,25 @@ copy_agent(struct request *q, const uint8_t *value, size_t len)
 	q->agent[len] = '\0';
 }
 
+/* "Bearer", in any case, blanks, the token. */
+static void
+take_authorization(struct request *q, const uint8_t *value, size_t len)
+{
+	static const char scheme[] = "bearer ";
+	size_t n = sizeof(scheme) - 1;
+	bool first = q->auth == REQUEST_ANONYMOUS;
+
+	q->auth = REQUEST_OTHERWISE;
+	if (!first || len < n || strncasecmp((const char *)value, scheme, n))
+		return;
+	while (n < len && value[n] == ' ')
+		n++;
+	while (len > n && value[len - 1] == ' ')
+		len--;
+	if (n < len && secret_digest(q->bearer, value + n, len - n) == 0)
+		q->auth = REQUEST_BEARER;
+}
+
 void
 request_header(struct request *q, const uint8_t *name, size_t name_len,
     const uint8_t *value, size_t len)
@@ -126,6 +145,8 @@ request_header(struct request *q, const uint8_t *name, size_t name_len,
 		q->grpc = is_grpc_content_type((const char *)value, len);
 	else if (request_is(name, name_len, "walstream-consumer"))
 		copy_consumer(q, value, len);
+	else if (request_is(name, name_len, "authorization"))
+		take_authorization(q, value, len);
 	else if (request_is(name, name_len, "grpc-encoding"))
 		q->encoded = !request_is(value, len, "identity");
 	else if (request_is(name, name_len, "grpc-timeout"))

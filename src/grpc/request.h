@@ -5,12 +5,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/secret.h"
+
 /*
  * What the headers of a gRPC request say (grpc/doc/PROTOCOL-HTTP2.md,
  * Request-Headers), taken one by one. Pure.
  */
 
 #define REQUEST_MAX_VALUE 255
+
+/* What the header authorization says. */
+enum request_auth {
+	REQUEST_ANONYMOUS, /* nothing */
+	REQUEST_BEARER,    /* a bearer token (RFC 6750, 2.1) */
+	REQUEST_OTHERWISE, /* something else, or more than one thing */
+};
+
 #define REQUEST_MAX_BYTES 8192 /* as the specification suggests */
 #define REQUEST_MAX_HEADERS 100
 #define REQUEST_MAX_AGENT 128
@@ -22,6 +32,8 @@ struct request {
 	char agent[REQUEST_MAX_AGENT + 1];    /* of user-agent, cut */
 	int64_t timeout_us;                   /* of grpc-timeout */
 	bool has_timeout, bad_timeout;
+	enum request_auth auth;
+	uint8_t bearer[SECRET_DIGEST]; /* of the token, which is not kept */
 	size_t bytes; /* of the header list, as SETTINGS counts them */
 	size_t count; /* of headers */
 	bool post;    /* the method is POST */

@@ -175,7 +175,7 @@ addr_unix(struct addr *a, const char *text, struct err *err)
 
 	if (!abstract && !starts(&name, "unix:"))
 		return 0;
-	if (!abstract && strncmp(name, "///", 3) == 0)
+	if (!abstract && strspn(name, "/") == 3) /* unix:///PATH */
 		name += 2;
 	abstract = abstract || (*name == '@' && *++name != '\0');
 	n = strlen(name);

@@ -379,8 +379,9 @@ conn_listen(const struct addr *a, struct addr *bound, struct err *err)
 	    listen(fd, BACKLOG) == -1)
 		return listen_failed(fd, a, err);
 	*bound = *a;
-	if (getsockname(fd, (struct sockaddr *)&bound->sa, &bound->len) == 0)
-		addr_describe(bound);
+	if (getsockname(fd, (struct sockaddr *)&bound->sa, &bound->len) == -1)
+		return listen_failed(fd, a, err);
+	addr_describe(bound);
 	return fd;
 }
 

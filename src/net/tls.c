@@ -286,79 +286,17 @@ again(const struct tls *t, struct err *err)
 	return t->end;
 }
 
-/* Alerts (RFC 8446, 6.2) by which the peer refuses our certificate. */
-static bool
-is_distrust(int alert)
-{
-	return (alert >= SSL_AD_NO_CERTIFICATE &&
-		   alert <= SSL_AD_CERTIFICATE_UNKNOWN) ||
-	    alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED ||
-	    alert == SSL_AD_CERTIFICATE_REQUIRED;
-}
-
-/* Reasons that are about protocol versions, as libpq found. */
-static bool
-is_version(int reason)
-{
-	static const int about[] = { SSL_R_NO_PROTOCOLS_AVAILABLE,
-		SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_BAD_PROTOCOL_VERSION_NUMBER,
-		SSL_R_UNKNOWN_PROTOCOL, SSL_R_UNKNOWN_SSL_VERSION,
-		SSL_R_UNSUPPORTED_SSL_VERSION, SSL_R_WRONG_SSL_VERSION,
-		SSL_R_WRONG_VERSION_NUMBER, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION,
-		SSL_R_VERSION_TOO_HIGH, SSL_R_VERSION_TOO_LOW };
-
-	for (size_t i = 0; i < sizeof(about) / sizeof(about[0]); i++)
-		if (about[i] == reason)
-			return true;
-	return false;
-}
-
 static const char *
 version(const char *set, const char *usual)
 {
 	return set != NULL && *set != '\0' ? set : usual;
 }
 
-/* What a server says of a client's failure, by OpenSSL's reason. */
-static const struct {
-	int reason;
-	enum tls_fault fault;
-	const char *text; /* NULL: OpenSSL's */
-} faults[] = {
-	{ SSL_R_HTTP_REQUEST, TLS_FAULT_PLAIN,
-	    "it speaks HTTP in the clear, this port speaks TLS" },
-	{ SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_GARBAGE,
-	    "what it says is not TLS" },
-	{ SSL_R_NO_SHARED_CIPHER, TLS_FAULT_CIPHER, NULL },
-	{ SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAULT_ALPN,
-	    "it does not offer HTTP/2 (ALPN h2)" },
-	{ SSL_R_CALLBACK_FAILED, TLS_FAULT_ALPN,
-	    "it does not offer HTTP/2: there is no ALPN" },
-	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, TLS_FAULT_NO_CERT,
-	    "it has no certificate, which --tls-client-ca asks for" },
-};
-
-static void
-explain_client(struct tls *t, int reason, const char *text, struct err *err)
-{
-	t->fault = is_version(reason) ? TLS_FAULT_VERSION : TLS_FAULT_OTHER;
-	if (reason == SSL_R_WRONG_VERSION_NUMBER &&
-	    memcmp(t->head, "PRI ", 4) == 0)
-		reason = SSL_R_HTTP_REQUEST;
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		if (faults[i].reason == reason) {
-			t->fault = faults[i].fault;
-			if (faults[i].text != NULL)
-				text = faults[i].text;
-		}
-	err_set(err, ERR_PROTO, "TLS: %s", text);
-}
-
 static void
 explain_server(const struct tls *t, int reason, const char *text,
     struct err *err)
 {
-	if (!t->open && is_version(reason))
+	if (!t->open && tls_fault_is_version(reason))
 		err_set(err, ERR_PROTO,
 		    "SSL error: %s; this may indicate that the server does "
 		    "not support any SSL protocol version between %s and %s",
@@ -384,12 +322,12 @@ explain(struct tls *t, struct err *err)
 		    X509_verify_cert_error_string(verdict));
 		t->fault = TLS_FAULT_BAD_CERT;
 	} else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    is_distrust(reason - SSL_AD_REASON_OFFSET)) {
+	    tls_fault_is_distrust(reason)) {
 		err_set(err, ERR_AUTH, "%s refused our certificate: %s",
 		    t->peer, text);
 		t->fault = TLS_FAULT_DISTRUST;
 	} else if (SSL_is_server(t->ssl))
-		explain_client(t, reason, text, err);
+		t->fault = tls_fault_find(reason, text, t->head, err);
 	else
 		explain_server(t, reason, text, err);
 }
@@ -594,18 +532,6 @@ enum tls_fault
 tls_fault(const struct tls *t)
 {
 	return t->fault;
-}
-
-const char *
-tls_fault_name(enum tls_fault fault)
-{
-	static const char *const names[] = {
-#define X(id, name) [id] = name,
-		TLS_FAULTS(X)
-#undef X
-	};
-
-	return names[fault];
 }
 
 const char *

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "net/tls_ctx.h"
+#include "net/tls_fault.h"
 
 /*
  * One TLS connection over a non-blocking socket. Nothing here waits: each step
@@ -17,27 +18,6 @@
  * otherwise: no TLS, no version or cipher in common.
  */
 struct tls;
-
-/* Why a client's handshake failed: the label `reason` of what is counted. */
-#define TLS_FAULTS(X)                                 \
-	X(TLS_FAULT_PLAIN, "plaintext")               \
-	X(TLS_FAULT_GARBAGE, "not_tls")               \
-	X(TLS_FAULT_VERSION, "version")               \
-	X(TLS_FAULT_CIPHER, "cipher")                 \
-	X(TLS_FAULT_ALPN, "alpn")                     \
-	X(TLS_FAULT_NO_CERT, "no_certificate")        \
-	X(TLS_FAULT_BAD_CERT, "bad_certificate")      \
-	X(TLS_FAULT_DISTRUST, "certificate_rejected") \
-	X(TLS_FAULT_CLOSED, "closed")                 \
-	X(TLS_FAULT_TIMEOUT, "timeout")               \
-	X(TLS_FAULT_OTHER, "other")
-
-enum tls_fault {
-#define X(fault, name) fault,
-	TLS_FAULTS(X)
-#undef X
-	    TLS_FAULT_KINDS
-};
 
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
 
@@ -51,7 +31,6 @@ struct ssl_ctx_st;
 struct tls *tls_server(struct ssl_ctx_st *ctx, int fd, struct err *err);
 /* Server: why its handshake failed. What was no TLS begins with tls_head. */
 enum tls_fault tls_fault(const struct tls *t);
-const char *tls_fault_name(enum tls_fault fault);
 #define TLS_HEAD 4
 const char *tls_head(const struct tls *t);
 

@@ -116,8 +116,11 @@ load_cert(SSL_CTX *ctx, const char *file, struct err *err)
 	    (cert = PEM_read_bio_X509(bio, NULL, no_password, &asked)) != NULL)
 		if (!(ok = SSL_CTX_add0_chain_cert(ctx, cert) == 1))
 			X509_free(cert);
-	ok = ok && at_end();
 	BIO_free(bio);
+	if (!ok && at_end())
+		return bad(TLS_FILE_CERT, file,
+		    "there is no certificate in PEM form in it", err);
+	ok = ok && at_end();
 	return ok ? 0 : bad(TLS_FILE_CERT, file, tls_reason(), err);
 }
 
@@ -135,8 +138,10 @@ load_key(SSL_CTX *ctx, const char *file, struct err *err)
 	if (asked)
 		return bad(TLS_FILE_KEY, file,
 		    "it is encrypted; it has to be without a passphrase", err);
+	ERR_clear_error();
 	if (key == NULL)
-		return bad(TLS_FILE_KEY, file, tls_reason(), err);
+		return bad(TLS_FILE_KEY, file,
+		    "there is no private key in PEM form in it", err);
 	fits = SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 	    SSL_CTX_check_private_key(ctx) == 1;
 	EVP_PKEY_free(key);

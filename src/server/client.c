@@ -70,6 +70,7 @@ open_connection(struct client *c, const struct arrival *a,
 	c->h2 = h2_new_server(methods_of(sessions), sessions, &c->rules->h2);
 	if (c->h2 == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	h2_set_peer(c->h2, c->from.text);
 	if (a->tls == NULL)
 		return 0;
 	c->opening = true;
@@ -180,6 +181,8 @@ client_handshake(struct client *c, int64_t now, struct err *err)
 	}
 	if (tls_fault(c->conn.tls) == TLS_FAULT_PLAIN)
 		say_tls(c);
+	else
+		conn_say(c->conn.fd, "", 0); /* the alert was said */
 	c->dead = true;
 	return result;
 }

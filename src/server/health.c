@@ -6,7 +6,7 @@
 #define MAX_REQUEST 1024
 #define MAX_ANSWER 512
 
-static enum health
+enum health
 health_of(const struct session_list *l)
 {
 	return !l->draining && walreceiver_able(l->wr) ? HEALTH_SERVING

@@ -23,6 +23,9 @@ struct watches {
 	bool over; /* the server stops: there is nothing more to tell */
 };
 
+/* The answer. */
+enum health health_of(const struct session_list *l);
+
 /* Serve HEALTH_CHECK and HEALTH_WATCH; like session_handler, on a struct
  * session_list. */
 extern const struct h2_handler health_check_handler, health_watch_handler;

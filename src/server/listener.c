@@ -246,6 +246,18 @@ warn_exposed(const struct listeners *l)
 	}
 }
 
+bool
+listeners_exposed(const struct listeners *l)
+{
+	const struct tls_server_settings *tls = &l->config->tls;
+	bool known = tls->client_ca != NULL && !tls->client_optional;
+
+	for (size_t i = 0; i < l->count && !known; i++)
+		if (!addr_is_local(&l->at[i].addr))
+			return true;
+	return false;
+}
+
 int
 listeners_open(struct listeners *l, struct err *err)
 {
@@ -259,6 +271,7 @@ listeners_open(struct listeners *l, struct err *err)
 		listeners_close(l);
 		return -1;
 	}
+	l->places = l->count;
 	l->spare = fcntl(l->at[0].fd, F_DUPFD_CLOEXEC, 0);
 	warn_exposed(l);
 	return 0;
@@ -288,7 +301,7 @@ listeners_prepare(const struct listeners *l, struct pollfd *p, bool taking,
 {
 	bool paused = now < l->paused_until;
 
-	for (size_t i = 0; i < LISTENERS_MAX; i++)
+	for (size_t i = 0; i < l->places; i++)
 		p[i] = (struct pollfd){ -1, POLLIN, 0 };
 	for (size_t i = 0; i < l->count && taking && !paused; i++)
 		p[i].fd = l->at[i].fd;
@@ -323,21 +336,25 @@ static enum arrived
 refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
     struct arrival *a)
 {
-	int error = errno;
+	int first = errno, error;
 
 	if (l->spare != -1)
 		close(l->spare);
 	a->fd = conn_accept(l->at[i].fd, &a->from);
+	error = errno;
 	if (a->fd != -1)
 		refuse(l, i, a, REFUSED_DESCRIPTORS,
 		    "there is no descriptor for it", now);
 	l->spare = fcntl(l->at[0].fd, F_DUPFD_CLOEXEC, 0);
 	if (a->fd != -1)
 		return REFUSED;
+	/* accept(2) looks for a descriptor before it looks for somebody. */
+	if (error == EAGAIN || error == EWOULDBLOCK)
+		return NOBODY;
 	listeners_pause(l, now);
 	if (seldom(&l->refusing, now, LOG_EVERY))
 		log_error("server.accept", "cannot accept a connection: %s%s",
-		    strerror(error), l->refusing.more);
+		    strerror(first), l->refusing.more);
 	return NOBODY;
 }
 

@@ -32,6 +32,7 @@ struct listeners {
 	struct metrics *metrics;
 	struct listen at[LISTENERS_MAX];
 	size_t count;
+	size_t places; /* in the poll set: count, also when they are closed */
 	struct ssl_ctx_st *tls; /* for who comes now; NULL: in the clear */
 	unsigned most, open;    /* connections that may be, that are */
 	struct peers peers;
@@ -64,10 +65,13 @@ void listeners_free(struct listeners *l);
  * stays in use. */
 int listeners_reload(struct listeners *l, struct err *err);
 
+/* May anybody come from other machines, who need not show a certificate? */
+bool listeners_exposed(const struct listeners *l);
+
 /* "127.0.0.1:50051 with TLS, unix:/run/walstream.sock" */
 void listeners_describe(const struct listeners *l, char *text, size_t cap);
 
-/* Fills LISTENERS_MAX places of the poll set; taking: clients are let in.
+/* Fills l->places of the poll set; taking: clients are let in.
  * Returns until when poll may wait at most. */
 int64_t listeners_prepare(const struct listeners *l, struct pollfd *p,
     bool taking, int64_t now);

@@ -164,6 +164,8 @@ append_event(struct publish *p, struct ring_pos pos, const struct event *e,
 		err) == -1)
 		return -1;
 	p->events++;
+	p->by_op[e->op]++;
+	p->bytes += p->message.len;
 	return 0;
 }
 
@@ -417,7 +419,10 @@ on_commit(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
 		return -1;
 	p->open = false;
 	p->complete_lsn = lsn_max(p->complete_lsn, m->commit.end_lsn);
+	lag_note(&p->lag, m->commit.end_lsn, p->txn.commit_us);
 	p->transactions++;
+	p->commit_at = p->now;
+	p->commit_us = p->txn.commit_us;
 	return 0;
 }
 

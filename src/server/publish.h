@@ -9,6 +9,7 @@
 #include "base/lsn.h"
 #include "event/change.h"
 #include "event/proto.h"
+#include "feed/lag.h"
 #include "feed/names.h"
 #include "feed/ring.h"
 #include "pg/pgoutput.h"
@@ -39,6 +40,7 @@ struct publish {
 	struct ring_pos floor; /* events up to here are in the ring already */
 	/* Every transaction that commits before this has been appended. */
 	lsn_t complete_lsn;
+	struct lag lag; /* when they were committed */
 
 	/* The transaction: */
 	bool open;
@@ -57,6 +59,9 @@ struct publish {
 
 	struct buf message;            /* scratch: an event, framed */
 	uint64_t events, transactions; /* appended, ever */
+	uint64_t by_op[EVENT_MESSAGE + 1], bytes; /* of the events */
+	int64_t commit_at, commit_us; /* the last commit came then, monotonic;
+					 and was made then, Unix epoch; 0 */
 };
 
 /* Returns 0, or -1 when out of memory. ring must outlive p. max_event bounds

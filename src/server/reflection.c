@@ -6,14 +6,18 @@
 
 #include "event/proto_reflection.h"
 #include "grpc/descriptors.h"
+#include "server/session.h"
 
 #define MAX_REQUEST 4096
-/* Requests that wait for the client to take answers, bytes. */
+/* Requests that wait for the client to take answers, bytes: no less than a
+ * stream's window, which they take up until they are answered. */
 #define MAX_WAITING ((size_t)64 * 1024)
 /* The largest file, the request, and what is around them. */
 #define MAX_ANSWER ((size_t)64 * 1024)
 
 struct reflection {
+	const struct session_list *list;
+	struct pass pass;
 	struct buf waiting; /* requests, each behind its length (two bytes) */
 	struct buf out;     /* the answer that is being sent, framed */
 	/* How it ends, once what waits was answered. */
@@ -25,14 +29,19 @@ struct reflection {
 static void
 reflection_open(struct h2_stream *s, void *arg)
 {
-	struct reflection *r = calloc(1, sizeof(*r));
+	const struct session_list *l = arg;
+	struct reflection *r;
+	struct pass pass;
 
-	(void)arg;
-	s->user = r;
-	if (r == NULL) {
+	if (!access_admit(l->access, s, l->now, &pass))
+		return;
+	if ((s->user = r = calloc(1, sizeof(*r))) == NULL) {
+		pass_drop(&pass);
 		h2_end(s, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
+	r->list = l;
+	r->pass = pass;
 	buf_init(&r->waiting, MAX_WAITING);
 	buf_init(&r->out, MAX_ANSWER + FRAME_HEAD);
 	h2_respond(s);
@@ -68,6 +77,12 @@ reflection_message(struct h2_stream *s, const uint8_t *p, size_t n)
 
 	if (r == NULL || r->over)
 		return;
+	/* It knows the same whatever its token may see. */
+	if (access_renew(r->list->access, &r->pass) == PASS_GONE) {
+		finish(s, GRPC_UNAUTHENTICATED,
+		    "this token is not known here any more");
+		return;
+	}
 	if (proto_get_reflection(&q, p, n, &err) == -1) {
 		finish(s,
 		    err.kind == ERR_LIMIT ? GRPC_INVALID_ARGUMENT
@@ -82,8 +97,7 @@ reflection_message(struct h2_stream *s, const uint8_t *p, size_t n)
 	buf_put_u16(&r->waiting, (uint16_t)n);
 	buf_put(&r->waiting, p, n);
 	if (r->waiting.failed)
-		h2_end(s, GRPC_RESOURCE_EXHAUSTED,
-		    "too many requests whose answers were not taken");
+		h2_end(s, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 	else
 		h2_wake(s);
 }
@@ -149,8 +163,9 @@ answer(struct buf *to, const struct reflection_request *q)
 
 /* Puts the answer to the first request that waits into r->out. */
 static void
-next_answer(struct reflection *r)
+next_answer(struct h2_stream *s)
 {
+	struct reflection *r = s->user;
 	const uint8_t *p = buf_head(&r->waiting);
 	size_t n = (size_t)p[0] << 8 | p[1];
 	struct reflection_request q;
@@ -163,6 +178,7 @@ next_answer(struct reflection *r)
 	frame_put(&r->out, &message);
 	buf_free(&message);
 	buf_consume(&r->waiting, n + 2);
+	h2_took(s, n);
 }
 
 static size_t
@@ -172,7 +188,7 @@ reflection_pull(struct h2_stream *s, uint8_t *to, size_t cap)
 	size_t n;
 
 	if (buf_unread(&r->out) == 0 && buf_unread(&r->waiting) > 0)
-		next_answer(r);
+		next_answer(s);
 	if (r->out.failed) {
 		h2_reset(s); /* out of memory */
 		return 0;
@@ -191,6 +207,7 @@ reflection_closed(struct h2_stream *s)
 
 	if (r == NULL)
 		return;
+	pass_drop(&r->pass);
 	buf_free(&r->waiting);
 	buf_free(&r->out);
 	free(r);
@@ -198,6 +215,7 @@ reflection_closed(struct h2_stream *s)
 
 const struct h2_handler reflection_handler = {
 	.max_message = MAX_REQUEST,
+	.holds = true,
 	.open = reflection_open,
 	.message = reflection_message,
 	.half_closed = reflection_half_closed,

@@ -6,8 +6,7 @@
 /*
  * grpc.reflection: what can be called here, and with which messages. A stream's
  * requests are answered in their order, one at a time as the client takes the
- * answers; it may be ahead of them by so many bytes of requests, then it ends
- * with RESOURCE_EXHAUSTED.
+ * answers; who is ahead of them by a window's bytes has to wait.
  *
  * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md)
  */

@@ -1,9 +1,6 @@
 #include "server/server.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,22 +9,31 @@
 #include "net/notify.h"
 #include "server/catalog.h"
 #include "server/clients.h"
+#include "server/dump.h"
 #include "server/health.h"
+#include "server/httpd.h"
 #include "server/listener.h"
+#include "server/polls.h"
 #include "server/probe.h"
 #include "server/session.h"
+#include "server/signals.h"
+#include "server/walend.h"
 
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
+/* A turn of the loop that takes longer is told of; a warning from when clients
+ * may notice. */
+#define SLOW_TURN MS(50)
+#define SLOW_TURN_WARN SECONDS(1)
 #define MAX_EVENT ((size_t)1 << 30)
 
 enum {
 	FD_PG,
 	FD_PROBE,
 	FD_CATALOG,
-	FD_LISTENERS,
-	FD_CLIENTS = FD_LISTENERS + LISTENERS_MAX
-}; /* places in the poll set */
+	FD_WALEND,
+	FD_LISTENERS
+}; /* places in the poll set; then clients, then those of httpd */
 
 struct server {
 	const struct server_config *config;
@@ -38,78 +44,39 @@ struct server {
 	struct walreceiver wr;
 	struct probe probe;
 	struct catalog catalog;
+	struct walend walend;
 	struct session_list sessions;
+	struct access access;
 	struct watches watches;
 	struct metrics metrics;
 	struct client_rules rules;
 	struct notify notify;
+	struct httpd httpd;
 	struct listeners listeners;
 	struct clients clients;
 	char where[1024]; /* it listens, for the log */
 	bool again;       /* the next turn must not wait */
+	int64_t cpu_us;   /* used when the last turn was over */
 	bool serving;     /* PostgreSQL was reached: connections are taken */
 	enum { RUNNING, DRAINING, FLUSHING } phase;
 	int64_t phase_at; /* the shutdown goes on then at the latest */
-	struct pollfd *polls;
-	size_t poll_cap;
+	struct polls polls;
+	size_t httpd_at; /* where its places begin */
 };
 
-/* How many of them have come: to stop, to reload, to tell. */
-static volatile sig_atomic_t stops, reloads, dumps;
-
-static void
-on_signal(int sig)
+static size_t
+first_client(const struct server *sv)
 {
-	if (sig == SIGHUP)
-		reloads = 1;
-	else if (sig == SIGUSR1)
-		dumps = 1;
-	else
-		stops++;
-}
-
-/* Signals are delivered only inside ppoll, so none is missed. */
-static void
-catch_signals(sigset_t *during_poll)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-	sigset_t caught;
-
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGUSR1, &sa, NULL);
-	sigemptyset(&caught);
-	sigaddset(&caught, SIGTERM);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGHUP);
-	sigaddset(&caught, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &caught, during_poll);
-	/* Whoever started us may have blocked them. */
-	sigdelset(during_poll, SIGTERM);
-	sigdelset(during_poll, SIGINT);
-	sigdelset(during_poll, SIGHUP);
-	sigdelset(during_poll, SIGUSR1);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
+	return FD_LISTENERS + sv->listeners.places;
 }
 
 /* Room in the poll set for everybody who may come in a turn. */
 static int
 grow_polls(struct server *sv)
 {
-	size_t need = FD_CLIENTS + sv->clients.count + CLIENTS_ACCEPT;
-	size_t cap = sv->poll_cap * 2 > need ? sv->poll_cap * 2 : need;
-	struct pollfd *p;
-
-	if (need <= sv->poll_cap)
-		return 0;
-	if ((p = realloc(sv->polls, cap * sizeof(*p))) == NULL)
-		return -1;
-	sv->polls = p;
-	sv->poll_cap = cap;
-	return 0;
+	return polls_reserve(&sv->polls,
+	    first_client(sv) + sv->clients.count + CLIENTS_ACCEPT +
+		HTTPD_POLLS);
 }
 
 static int
@@ -118,6 +85,7 @@ server_init(struct server *sv, const struct server_config *config,
 {
 	memset(sv, 0, sizeof(*sv));
 	sv->config = config;
+	sv->metrics.started_at = clock_mono_us();
 	notify_init(&sv->notify);
 	ring_init(&sv->ring, config->buffer_size);
 	quorum_init(&sv->quorum);
@@ -127,6 +95,7 @@ server_init(struct server *sv, const struct server_config *config,
 		.consumers = &sv->consumers,
 		.wr = &sv->wr,
 		.metrics = &sv->metrics,
+		.access = &sv->access,
 		.watches = &sv->watches,
 		.reflection = config->reflection,
 		.slow_timeout_us = config->slow_timeout_us,
@@ -145,21 +114,30 @@ server_init(struct server *sv, const struct server_config *config,
 	buf_init(&sv->sessions.scratch, 65536);
 	listeners_init(&sv->listeners, &config->listen, &sv->metrics);
 	clients_init(&sv->clients, &sv->listeners, &sv->sessions, &sv->rules);
+	httpd_init(&sv->httpd,
+	    &(struct view){ &sv->sessions, &sv->clients.count, NULL, 0 });
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
 			return err_set(err, ERR_NOMEM, "out of memory");
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
-	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1 ||
-	    grow_polls(sv) == -1)
+	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
+	    -1)
+		return -1;
+	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (listeners_open(&sv->listeners, err) == -1)
 		return -1;
+	if (grow_polls(sv) == -1)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	listeners_describe(&sv->listeners, sv->where, sizeof(sv->where));
-	return 0;
+	return config->metrics_listen == NULL
+	    ? 0
+	    : httpd_listen(&sv->httpd, config->metrics_listen, err);
 }
 
 static void
@@ -167,14 +145,17 @@ server_free(struct server *sv)
 {
 	clients_free(&sv->clients);
 	listeners_free(&sv->listeners);
+	httpd_free(&sv->httpd);
+	access_free(&sv->access);
 	consumers_free(&sv->consumers);
 	buf_free(&sv->sessions.scratch);
 	probe_free(&sv->probe);
 	catalog_free(&sv->catalog);
+	walend_free(&sv->walend);
 	walreceiver_free(&sv->wr);
 	publish_free(&sv->publish);
 	ring_free(&sv->ring);
-	free(sv->polls);
+	polls_free(&sv->polls);
 	notify_free(&sv->notify);
 }
 
@@ -190,7 +171,7 @@ prepare(struct server *sv, int64_t now)
 {
 	int64_t until = walreceiver_deadline(&sv->wr, now);
 	short pg = walreceiver_want(&sv->wr);
-	struct pollfd *p = sv->polls;
+	struct pollfd *p = sv->polls.at;
 	bool taking = sv->serving && sv->phase == RUNNING;
 
 	/* With nothing to wait for, a hangup must not wake us over and over. */
@@ -200,12 +181,18 @@ prepare(struct server *sv, int64_t now)
 	    (struct pollfd){ probe_fd(&sv->probe), probe_want(&sv->probe), 0 };
 	p[FD_CATALOG] = (struct pollfd){ catalog_fd(&sv->catalog),
 		catalog_want(&sv->catalog), 0 };
+	p[FD_WALEND] = (struct pollfd){ walend_fd(&sv->walend),
+		walend_want(&sv->walend), 0 };
+	until = earlier(until, walend_deadline(&sv->walend));
 	until = earlier(until, probe_deadline(&sv->probe));
 	until = earlier(until, catalog_deadline(&sv->catalog, now));
 	until = earlier(until,
 	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
-	until =
-	    earlier(until, clients_prepare(&sv->clients, p + FD_CLIENTS, now));
+	until = earlier(until,
+	    clients_prepare(&sv->clients, p + first_client(sv), now));
+	sv->httpd_at = first_client(sv) + sv->clients.count;
+	sv->polls.count = sv->httpd_at +
+	    httpd_prepare(&sv->httpd, p + sv->httpd_at, now, &until);
 	until = earlier(until, sv->sessions.next_at);
 	until = earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
@@ -217,7 +204,7 @@ static void
 accept_clients(struct server *sv, int64_t now)
 {
 	if (grow_polls(sv) == 0)
-		clients_accept(&sv->clients, sv->polls + FD_LISTENERS, now);
+		clients_accept(&sv->clients, sv->polls.at + FD_LISTENERS, now);
 	else
 		listeners_pause(&sv->listeners, now);
 }
@@ -316,32 +303,50 @@ static void
 reload(struct server *sv)
 {
 	struct err err;
+	bool failed = false;
+	unsigned n;
 
-	if (listeners_reload(&sv->listeners, &err) == -1)
+	if (listeners_reload(&sv->listeners, &err) == -1) {
+		failed = true;
 		log_error("tls.reload_failed",
 		    "what was read before stays in use: %s", err.text);
-	log_info("server.reloaded", "SIGHUP: read anew");
+	}
+	if (access_reload(&sv->access, &err) == -1) {
+		failed = true;
+		log_error("access.reload_failed",
+		    "the tokens stay as they were: %s", err.text);
+	}
+	n = sessions_readmit(&sv->sessions);
+	if (n > 0)
+		log_info("access.revoked",
+		    "%u streams ended: their tokens are gone or changed", n);
+	if (!failed)
+		log_info("server.reloaded", "SIGHUP: read anew");
 }
 
-/* SIGUSR1: the state of everything, into the log. */
+/* Whoever gets at the port gets at the data. */
 static void
-dump(const struct server *sv)
+warn_if_exposed(const struct server *sv)
 {
-	log_info("server.state", "%u streams, %zu connections",
-	    sv->sessions.count, sv->clients.count);
+	if (listeners_exposed(&sv->listeners) && sv->config->token_file == NULL)
+		log_warn("server.exposed",
+		    "%s takes clients from other machines, and asks nobody for "
+		    "a token (--auth-token-file) or a certificate "
+		    "(--tls-client-ca)",
+		    sv->where);
 }
 
 /* What signals asked for, but to stop. */
 static void
 serve_signals(struct server *sv)
 {
-	if (reloads) {
-		reloads = 0;
+	if (signals_reload) {
+		signals_reload = 0;
 		reload(sv);
 	}
-	if (dumps) {
-		dumps = 0;
-		dump(sv);
+	if (signals_dump) {
+		signals_dump = 0;
+		dump(&sv->httpd.view);
 	}
 }
 
@@ -362,16 +367,24 @@ tell(struct server *sv, int64_t now)
 		    sv->where, n, n == 1 ? "stream" : "streams");
 }
 
+/* Is there a server to be asked how far it is, and anybody who looks? */
+static bool
+is_watched(const struct server *sv)
+{
+	return sv->config->metrics_listen != NULL && sv->wr.was_ready &&
+	    sv->wr.pg.state == PGCONN_READY && sv->phase == RUNNING;
+}
+
 static int
 turn(struct server *sv, int64_t now, struct err *err)
 {
-	const struct pollfd *p = sv->polls;
+	const struct pollfd *p = sv->polls.at;
 	short pg = p[FD_PG].revents, probe = p[FD_PROBE].revents;
-	short catalog = p[FD_CATALOG].revents;
+	short catalog = p[FD_CATALOG].revents, walend = p[FD_WALEND].revents;
 
 	sv->sessions.now = now;
 	sv->again = false;
-	clients_read(&sv->clients, p + FD_CLIENTS, now);
+	clients_read(&sv->clients, p + first_client(sv), now);
 	accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
 	quorum_confirm(&sv->quorum);
@@ -383,9 +396,12 @@ turn(struct server *sv, int64_t now, struct err *err)
 	if (probe_step(&sv->probe, walreceiver_held_up(&sv->wr), probe, now) &&
 	    walreceiver_let_go(&sv->wr, now, err) == -1)
 		return -1;
+	walend_step(&sv->walend, is_watched(sv), walend, now);
+	sv->sessions.server_lsn = sv->walend.lsn;
 	if (!sv->serving && sv->wr.was_ready) {
 		sv->serving = true;
 		log_info("server.listening", "listening on %s", sv->where);
+		warn_if_exposed(sv);
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
@@ -397,39 +413,49 @@ turn(struct server *sv, int64_t now, struct err *err)
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),
 	    quorum_settle(&sv->quorum));
 	walreceiver_report(&sv->wr, now);
+	httpd_step(&sv->httpd, sv->polls.at + sv->httpd_at, now);
 	tell(sv, now);
 	return 0;
+}
+
+/* A turn that began then is over: everybody else had to wait for so long. */
+static void
+took(struct server *sv, int64_t began_at)
+{
+	int64_t us = clock_mono_us() - began_at, cpu = clock_cpu_us();
+
+	metrics_turn(&sv->metrics, us, cpu - sv->cpu_us);
+	sv->cpu_us = cpu;
+	if (us > SLOW_TURN_WARN)
+		log_limited(LOG_WARN, "server.slow_turn",
+		    "a turn of the loop took %d s", (int)(us / SECONDS(1)));
+	else if (us > SLOW_TURN)
+		log_limited(LOG_DEBUG, "server.slow_turn",
+		    "a turn of the loop took %d ms", (int)(us / MS(1)));
 }
 
 static int
 run(struct server *sv, const sigset_t *during_poll, struct err *err)
 {
 	int64_t now = clock_mono_us(), wait;
-	struct timespec ts;
-	int seen = 0, n;
+	int seen = 0;
 
+	sv->cpu_us = clock_cpu_us();
 	for (;;) {
 		wait = prepare(sv, now) - clock_mono_us();
-		if (wait < 0 || sv->again || stops > seen || reloads || dumps)
+		if (wait < 0 || sv->again || signals_stop > seen ||
+		    signals_reload || signals_dump)
 			wait = 0;
-		ts.tv_sec = (time_t)(wait / 1000000);
-		ts.tv_nsec = (long)(wait % 1000000 * 1000);
-		n = ppoll(sv->polls, FD_CLIENTS + sv->clients.count, &ts,
-		    during_poll);
+		polls_wait(&sv->polls, wait, during_poll);
 		now = clock_mono_us();
-		if (n == -1) { /* a signal: no revents are valid */
-			for (size_t i = 0; i < FD_CLIENTS + sv->clients.count;
-			     i++)
-				sv->polls[i].revents = 0;
-			continue;
-		}
 		if (turn(sv, now, err) == -1)
 			return -1;
 		serve_signals(sv);
-		if (stops > seen && sv->phase != RUNNING)
+		took(sv, now);
+		if (signals_stop > seen && sv->phase != RUNNING)
 			return 0; /* a second signal: at once */
-		if (stops > seen) {
-			seen = stops;
+		if (signals_stop > seen) {
+			seen = signals_stop;
 			begin_drain(sv, now);
 		}
 		if (sv->phase != RUNNING && stopped(sv, now))
@@ -444,17 +470,20 @@ server_run(const struct server_config *config, struct err *err)
 	struct server sv;
 	int rc;
 
+	signals_ignore();
 	rc = server_init(&sv, config, err);
 	if (rc == 0) {
-		catch_signals(&during_poll);
+		signals_catch(&during_poll);
 		rc = run(&sv, &during_poll, err);
 	}
 	if (rc == 0)
 		log_info("server.stopped",
 		    "stopped, confirmed up to " LSN_FMT ", %" PRIu64
-		    " events of %" PRIu64 " transactions",
+		    " events of %" PRIu64 " transactions, longest turn %" PRIu64
+		    " ms (CPU %" PRIu64 " ms)",
 		    LSN_ARG(sv.wr.reported), sv.publish.events,
-		    sv.publish.transactions);
+		    sv.publish.transactions, sv.metrics.longest_us / 1000,
+		    sv.metrics.longest_cpu_us / 1000);
 	server_free(&sv);
 	return rc;
 }

@@ -46,7 +46,27 @@ session_new(struct h2_stream *stream, struct session_list *l)
 		s->next->prev = s;
 	l->first = s;
 	l->count++;
+	s->number = ++l->metrics->streams;
 	return s;
+}
+
+const char *
+session_who(const struct session *s)
+{
+	static char text[16 + START_MAX_STRING + TOKEN_MAX_NAME];
+	const struct token *t = s->pass.token;
+	int n = 0;
+
+	*text = '\0';
+	if (s->consumer != NULL)
+		n = snprintf(text, sizeof(text), " of %s", s->consumer->name);
+	if (t != NULL && *t->name != '\0')
+		snprintf(text + n, sizeof(text) - (size_t)n, " (token %s)",
+		    t->name);
+	else if (t != NULL)
+		snprintf(text + n, sizeof(text) - (size_t)n,
+		    " (token of line %u)", t->line);
+	return text;
 }
 
 lsn_t
@@ -72,13 +92,12 @@ session_detach(struct session *s)
 		    in_place ? &s->member : NULL, session_told(s));
 	quorum_leave(l->quorum, &s->member);
 	session_set_state(s, SESSION_GONE);
+	metrics_ended(l->metrics, s->stream->code);
 	s->moved_at = s->list->now;
 	log_info("session.closed",
-	    "stream%s%s closed: %" PRIu64
+	    "stream%s closed: %" PRIu64
 	    " events sent, acknowledged up to " LSN_FMT ", %u left",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "", s->sent,
-	    LSN_ARG(s->member.acked), l->attached);
+	    session_who(s), s->sent, LSN_ARG(s->member.acked), l->attached);
 	s->consumer = NULL;
 }
 
@@ -123,6 +142,7 @@ session_closed(struct h2_stream *stream)
 	s->list->count--;
 	proto_start_free(&s->start);
 	walk_free(&s->walk);
+	pass_drop(&s->pass);
 	buf_free(&s->out);
 	free(s);
 }
@@ -157,14 +177,21 @@ static struct session *
 open_session(struct h2_stream *stream, struct session_list *l)
 {
 	struct session *s;
+	struct pass pass;
 
+	if (!access_admit(l->access, stream, l->now, &pass))
+		return NULL;
 	if (l->draining) {
 		h2_end(stream, GRPC_UNAVAILABLE, "walstream is shutting down");
-		return NULL;
-	}
-	if ((s = session_new(stream, l)) == NULL)
+	} else if ((s = session_new(stream, l)) != NULL) {
+		s->pass = pass;
+		s->walk.allowed = pass_allows(&pass);
+		return s;
+	} else {
 		h2_end(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
-	return s;
+	}
+	pass_drop(&pass);
+	return NULL;
 }
 
 static void
@@ -203,12 +230,41 @@ acknowledge(struct session *s, lsn_t lsn)
 		return;
 	}
 	s->acks++;
+	s->list->metrics->acks++;
+	s->list->metrics->idle_acks += lsn <= s->member.acked;
 	if (lsn <= s->walk.start_lsn)
 		return; /* it began there */
 	if (quorum_ack(&s->member, lsn, &err) == -1) {
-		log_warn("session.bad_ack", "%s", err.text);
+		s->list->metrics->bad_acks++;
+		log_limited(LOG_WARN, "session.bad_ack", "%s", err.text);
 		session_end(s, GRPC_INVALID_ARGUMENT, "%s", err.text);
 	}
+}
+
+/* Does it ask for what its token may not see, and not only match it by a glob?
+ * Then the stream has been ended. */
+static bool
+forbidden(struct session *s)
+{
+	const struct start *st = &s->start;
+	char table[START_MAX_STRING + 1] = "";
+	bool message = st->messages > 0;
+	size_t i;
+
+	if (s->walk.allowed == NULL)
+		return false;
+	for (i = 0; i < st->tables && !message; i++)
+		if (filter_plain(st->table[i], table, sizeof(table)) &&
+		    !filter_table(s->walk.allowed, table))
+			break;
+	if (i == st->tables && !message)
+		return false;
+	metrics_refused(s->list->metrics, REFUSED_PERMISSION);
+	session_end(s, GRPC_PERMISSION_DENIED,
+	    message ? "this token may see certain tables, and no messages%s"
+		    : "this token may not see the table %s",
+	    table);
+	return true;
 }
 
 /* The first message of a Subscribe stream; takes over m's start. */
@@ -228,6 +284,8 @@ begin(struct session *s, struct client_message *m)
 		    id, s->start.system_identifier);
 		return;
 	}
+	if (forbidden(s))
+		return;
 	s->since_at = s->list->now;
 	s->walk.marks = true;
 	s->walk.relations = s->start.relations;
@@ -254,6 +312,15 @@ on_message(struct session *s, struct client_message *m)
 		acknowledge(s, m->ack_lsn);
 }
 
+/* How a stream ends whose message could not be read. */
+static enum grpc_code
+unread(enum err_kind why)
+{
+	if (why == ERR_USAGE)
+		return GRPC_INVALID_ARGUMENT;
+	return why == ERR_NOMEM ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL;
+}
+
 static void
 session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 {
@@ -264,10 +331,7 @@ session_message(struct h2_stream *stream, const uint8_t *p, size_t n)
 	if (s == NULL || s->state == SESSION_GONE)
 		return;
 	if (proto_get_client(p, n, &m, &err) == -1) {
-		session_end(s,
-		    err.kind == ERR_USAGE ? GRPC_INVALID_ARGUMENT
-					  : GRPC_INTERNAL,
-		    "%s", err.text);
+		session_end(s, unread(err.kind), "%s", err.text);
 		return;
 	}
 	on_message(s, &m);
@@ -369,10 +433,8 @@ put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 	if (s->subscribe)
 		feeder_started(s, start_lsn);
 	log_info("session.opened",
-	    "stream%s%s opened at " LSN_FMT ", %u attached",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "", LSN_ARG(start_lsn),
-	    l->attached);
+	    "stream%s opened at " LSN_FMT ", %u attached", session_who(s),
+	    LSN_ARG(start_lsn), l->attached);
 	if (s->early_ack != 0)
 		acknowledge(s, s->early_ack);
 }

@@ -9,6 +9,7 @@
 #include "feed/quorum.h"
 #include "feed/ring.h"
 #include "grpc/h2.h"
+#include "server/access.h"
 #include "server/metrics.h"
 #include "server/walk.h"
 #include "server/walreceiver.h"
@@ -39,6 +40,7 @@ struct session {
 	bool subscribe;
 	struct start start;        /* Subscribe: what the client asked for */
 	struct consumer *consumer; /* NULL: it has no name */
+	struct pass pass;          /* what it was let in with */
 	lsn_t early_ack;           /* came while WAITING; 0 none */
 	struct quorum_member member;
 
@@ -51,11 +53,13 @@ struct session {
 	size_t offset;       /* bytes of the event that have been sent */
 	uint32_t batch_left; /* items of the batch being sent */
 	int64_t progress_at; /* the next progress is due */
-	int64_t moved_at;    /* something was taken */
+	int64_t moved_at;    /* something worth the name was taken */
+	size_t moved;        /* bytes taken since */
 	int64_t warned_at;   /* that it holds WAL back */
 	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */
 	uint64_t sent, acks; /* for the log */
+	uint64_t number;     /* the how-manieth it is; of no other stream */
 	struct session *next, *prev;
 };
 
@@ -69,6 +73,7 @@ struct session_list {
 	struct consumers *consumers;
 	const struct walreceiver *wr;
 	struct metrics *metrics;
+	struct access *access;   /* who may open one */
 	struct watches *watches; /* of server/health.h */
 	bool reflection;         /* is served */
 	bool draining;           /* shutting down: no new session */
@@ -77,6 +82,8 @@ struct session_list {
 	enum grpc_code last_code; /* how those that are LAST end */
 	char last_why[512];
 	int64_t paused_at; /* since when the ring has had no room; 0 */
+	lsn_t server_lsn;  /* how far the server's WAL goes, for who watches;
+			      0: nobody has asked */
 	int64_t now;       /* of this turn of the loop */
 	int64_t next_at;   /* when sessions_update is due again */
 	struct buf scratch;
@@ -111,6 +118,11 @@ void sessions_forget(struct session_list *l);
  * and so do names. Returns how many ended. */
 unsigned sessions_cut(struct session_list *l, lsn_t lsn);
 
+/* The tokens were read anew: streams whose token is gone end with
+ * UNAUTHENTICATED, those whose token may see something else with UNAVAILABLE.
+ * Returns how many. */
+unsigned sessions_readmit(struct session_list *l);
+
 /* Ends those in place, each when it was sent what is in the ring. Returns how
  * many. */
 unsigned
@@ -132,6 +144,9 @@ session_in_place(const struct session *s)
 }
 
 void session_set_state(struct session *s, enum session_state state);
+/* " of NAME (token NAME)", as far as it has them, for the log; good until the
+ * next call. */
+const char *session_who(const struct session *s);
 /* The highest position that its client knows of from it; 0: none. */
 lsn_t session_told(const struct session *s);
 /* Ends it: its client knows of what is void above lsn. */

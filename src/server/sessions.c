@@ -37,11 +37,10 @@ warn_unacked(struct session *s)
 		return;
 	s->warned_at = l->now;
 	log_warn("session.unacked",
-	    "a stream%s%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
+	    "a stream%s has acknowledged only up to " LSN_FMT " of " LSN_FMT
 	    ": PostgreSQL keeps its WAL since then",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    LSN_ARG(quorum_position(&s->member)), LSN_ARG(s->member.sent));
+	    session_who(s), LSN_ARG(quorum_position(&s->member)),
+	    LSN_ARG(s->member.sent));
 }
 
 /* A stream with nothing left to send: its position, and progress. */
@@ -95,6 +94,7 @@ drop(struct session *s)
 	s->in_event = false;
 	s->batch_left = 0;
 	buf_reset(&s->out);
+	s->stream->code = GRPC_RESOURCE_EXHAUSTED; /* as the client sees it */
 	session_detach(s);
 	h2_reset(s->stream);
 }
@@ -103,13 +103,9 @@ static void
 drop_stuck(struct session *s)
 {
 	log_warn("session.slow",
-	    "a stream%s%s took nothing for %d s and held others up: ended",
-	    s->consumer != NULL ? " of " : "",
-	    s->consumer != NULL ? s->consumer->name : "",
-	    (int)(s->list->slow_timeout_us / 1000000));
+	    "a stream%s took nothing for %d s and held others up: ended",
+	    session_who(s), (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
-	/* The next one has its own time. */
-	s->list->paused_at = s->list->now;
 }
 
 static void
@@ -199,6 +195,7 @@ sessions_forget(struct session_list *l)
 	sessions_end(l, false, GRPC_DATA_LOSS,
 	    "the server was set back before what was confirmed: changes are "
 	    "gone; copy the tables anew");
+	lag_reset(&l->wr->publish->lag);
 	consumers_forget(l->consumers);
 	quorum_reset(l->quorum, l->quorum->confirmed);
 }
@@ -243,9 +240,39 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 			c->told = 0;
 		n++;
 	}
+	lag_reset(&l->wr->publish->lag);
 	ring_cut(l->ring, lsn);
 	quorum_cut(l->quorum, lsn);
 	consumers_cut(l->consumers, lsn);
+	return n;
+}
+
+/* Returns whether it has ended. */
+static bool
+readmit(struct session *s)
+{
+	enum pass_state state = PASS_GOOD;
+
+	if (s->state != SESSION_GONE)
+		state = access_renew(s->list->access, &s->pass);
+	if (state == PASS_GONE)
+		session_end(s, GRPC_UNAUTHENTICATED,
+		    "this token is not known here any more");
+	else if (state == PASS_CHANGED)
+		session_end(s, GRPC_UNAVAILABLE,
+		    "what this token may see has changed: connect again");
+	else
+		s->walk.allowed = pass_allows(&s->pass);
+	return state != PASS_GOOD;
+}
+
+unsigned
+sessions_readmit(struct session_list *l)
+{
+	unsigned n = 0;
+
+	for (struct session *s = l->first; s != NULL; s = s->next)
+		n += readmit(s);
 	return n;
 }
 

@@ -53,19 +53,21 @@ table_of(struct walk *w, uint32_t number)
 	return &table[number];
 }
 
-/* What the filter says about a table; asked once for each, memory allowing. */
+/* What the filters say about a table; asked once for each, memory allowing. */
 static bool
 wants_table(struct walk *w, uint32_t number)
 {
 	struct walk_table *table;
 	bool yes;
 
-	if (w->filter.n == 0)
+	if (w->filter.n == 0 && w->allowed == NULL)
 		return true;
 	table = table_of(w, number);
 	if (table != NULL && table->verdict != 0)
 		return table->verdict == 1;
-	yes = filter_table(&w->filter, w->names->name[number]);
+	yes = filter_table(&w->filter, w->names->name[number]) &&
+	    (w->allowed == NULL ||
+		filter_table(w->allowed, w->names->name[number]));
 	if (table != NULL)
 		table->verdict = yes ? 1 : 2;
 	return yes;
@@ -88,9 +90,9 @@ wants(struct walk *w, const struct ring_entry *e)
 		memcpy(&w->txn, e->data, sizeof(w->txn));
 		return w->begun;
 	}
-	if (e->tag.operation == EVENT_MESSAGE)
-		return filter_prefix(&w->filter,
-		    (const char *)e->tag.note->data);
+	if (e->tag.operation == EVENT_MESSAGE) /* of no table */
+		return w->allowed == NULL &&
+		    filter_prefix(&w->filter, (const char *)e->tag.note->data);
 	return filter_operation(&w->filter, e->tag.operation) &&
 	    wants_table(w, e->tag.table);
 }

@@ -23,7 +23,9 @@ struct walk {
 	const struct ring *ring;
 	const struct names *names;
 	struct filter filter;
-	struct walk_table *table; /* by number */
+	const struct filter *allowed; /* it may see no more than those tables;
+					 NULL: everything */
+	struct walk_table *table;     /* by number */
 	uint32_t tables;
 	bool marks;     /* begin and commit are wanted */
 	bool relations; /* and the relation of rows */

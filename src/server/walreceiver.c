@@ -80,6 +80,12 @@ walreceiver_fd(const struct walreceiver *wr)
 	return pgconn_fd(&wr->pg);
 }
 
+const char *
+walreceiver_state_name(const struct walreceiver *wr)
+{
+	return state_names[wr->state];
+}
+
 bool
 walreceiver_streaming(const struct walreceiver *wr)
 {
@@ -201,9 +207,17 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	}
 	if (!wr->was_ready && !walfault_passes(wr, err))
 		return -1;
-	log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
-	    "%s: %s; trying again in %d ms", state_names[wr->state], err->text,
-	    (int)(wait / 1000));
+	wr->failures++;
+	wr->failed = *err;
+	wr->failed_at = now;
+	if (wr->busy && wr->was_ready) /* for as long as a client waits */
+		log_limited(LOG_WARN, "pg.lost",
+		    "%s: %s; trying again in %d ms", state_names[wr->state],
+		    err->text, (int)(wait / 1000));
+	else
+		log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
+		    "%s: %s; trying again in %d ms", state_names[wr->state],
+		    err->text, (int)(wait / 1000));
 	if (wr->was_ready && wr->config->temporary)
 		err_set(&wr->broken, ERR_LOST,
 		    "the temporary slot \"%s\" went "
@@ -476,6 +490,7 @@ step(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 			return -1;
 		if (wr->pg.state != PGCONN_READY)
 			return 0;
+		wr->connects++;
 		set_state(wr, WR_IDENTIFY);
 		wr->state_at = now; /* connecting may have taken long */
 	}
@@ -555,6 +570,7 @@ walreceiver_finish(struct walreceiver *wr)
 void
 walreceiver_rewind(struct walreceiver *wr)
 {
+	wr->rewinds += !wr->rewind;
 	wr->rewind = true;
 }
 

@@ -136,6 +136,12 @@ struct walreceiver {
 	int64_t nagged_at; /* the server asks and asks since; 0: it does not */
 	lsn_t nagged_lsn;  /* to have this confirmed */
 
+	/* Connections made, that failed or could not be made, and times that
+	 * streaming began anew for who needs what is past; ever. */
+	uint64_t connects, failures, rewinds;
+	struct err failed; /* the last one, and when; ERR_NONE: none was */
+	int64_t failed_at;
+
 	bool busy;         /* the slot is another session's */
 	bool found;        /* the query of this state returned a row */
 	char missing[256]; /* a publication that is not there; "" */
@@ -178,6 +184,8 @@ void walreceiver_report(struct walreceiver *wr, int64_t now);
 /* Reports, ends the COPY and disconnects; WR_CLOSED when that is done. */
 void walreceiver_close(struct walreceiver *wr, int64_t now);
 
+/* "streaming", ... */
+const char *walreceiver_state_name(const struct walreceiver *wr);
 bool walreceiver_streaming(const struct walreceiver *wr);
 /* Would a stream that is opened now be served? Not while wr->last says why
  * not, unless the connection has been made again since, and the slot is free. */

@@ -57,12 +57,14 @@ def rows():
 def log_keys():
     """{key: levels} of every call that logs."""
     found = collections.defaultdict(set)
-    for match in re.finditer(r"\blog_(error|warn|info|debug)\(([^;,]*),",
-                             source()):
-        keys = re.findall(STRING, match[2])
-        assert keys, f"no key is understood in {match[0]}"
-        for key in keys:
-            found[key].add(match[1])
+    calls = re.findall(r"\blog_(error|warn|info|debug)\(([^;,]*),", source())
+    calls += re.findall(r"\b(?:log_limited|print_line)\([^;\"]*LOG_(\w+),([^;,]*),",
+                        source())
+    for level, key in calls:
+        keys = re.findall(STRING, key)
+        assert keys, f"no key is understood in {key}"
+        for one in keys:
+            found[one].add(level.lower())
     return found
 
 

@@ -85,7 +85,7 @@ def server(db):
     started = []
 
     def start(*options, slot=None, publication="pub", temporary=False,
-              connection=None, shared=False, drain="1", env=None):
+              connection=None, shared=False, drain="1", env=None, **process):
         if not shared:
             until(lambda: db.walsender() is None, 10,
                   "the slot to be free")
@@ -93,7 +93,7 @@ def server(db):
             "-c", connection or db.conninfo(), "start", "--publication",
             publication, "--slot", slot or db.slot, "--host", "127.0.0.1",
             "--port", "0", "--temporary", str(temporary).lower(),
-            "--drain", drain, *options, env=env)
+            "--drain", drain, *options, env=env, **process)
         started.append(one)
         return one.wait_listening()
 

@@ -14,6 +14,10 @@ from waiting import SCALE, until
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r" info server\.listening: listening on (.*):(\d+)")
 HARMLESS = re.compile(r"^\S+Z (info|warn|debug) ")
+TURN = re.compile(r"longest turn (\d+) ms \(CPU (\d+) ms\)")
+# What a turn of the loop may take of the CPU, ms: 50 on a machine of one's own.
+# How long it takes there says little where others work, too.
+LONGEST_TURN = 100 * SCALE
 REPORT = re.compile(r"(Address|Leak|Memory|UndefinedBehavior)Sanitizer"
                     r"|runtime error:")
 
@@ -74,20 +78,25 @@ def fails(*args, naming=(), code=None, env=None):
 
 
 class Process:
-    """A walstream that stays, its standard error read as it comes."""
+    """A walstream that stays, its standard error read as it comes.
 
-    def __init__(self, *args, env=None):
+    wrapper: the words of a command that becomes it (execve), or stays beside
+    it. program: another one than binary().
+    """
+
+    def __init__(self, *args, env=None, wrapper=(), program=None):
         self.args = args
         self.lines = []
         self.expected = (0,)
+        self.longest_turn = LONGEST_TURN
         self.child = subprocess.Popen(
-            [binary(), *args], env=environment(env), text=True,
-            encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            start_new_session=True)
+            [*wrapper, program or binary(), *args], env=environment(env),
+            text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True)
         self.pid = self.child.pid
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.child.stderr:
@@ -111,7 +120,7 @@ class Process:
             if len(lines) >= count:
                 return lines
             if self.child.poll() is not None:
-                self._reader.join(5)
+                self.reader.join(5)
                 raise AssertionError(
                     f"walstream ended before {event}:\n{self.text()}")
             return None
@@ -136,7 +145,7 @@ class Process:
             raise AssertionError(f"walstream still runs after"
                                  f" {timeout * SCALE} s:\n{self.text()}"
                                  ) from None
-        self._reader.join(5)
+        self.reader.join(5)
         return code
 
     def stop(self, sig=signal.SIGTERM, timeout=10):
@@ -148,27 +157,40 @@ class Process:
         self.expected = (-signal.SIGKILL,)
         self.stop(signal.SIGKILL)
 
+    def check_turns(self):
+        """X26: no turn of the loop kept everybody waiting."""
+        for line in self.lines:
+            if found := TURN.search(line):
+                turns = os.environ.get("WALSTREAM_TURNS")
+                if turns:
+                    with open(turns, "a", encoding="ascii") as f:
+                        print(found[1], found[2],
+                              os.environ.get("PYTEST_CURRENT_TEST"), file=f)
+                    return
+                assert int(found[2]) <= self.longest_turn, line
+
     def finish(self):
         """At the end of a test: it must end, and well."""
         try:
             code = self.child.poll()
             if code is None:
                 code = self.stop()
-            self._reader.join(5)
+            self.reader.join(5)
         finally:
             if self.child.poll() is None:
                 self.child.kill()
                 self.child.wait()
             print(f"walstream {' '.join(self.args)}\n{self.text()}")
         check_reports("\n".join(self.lines))
+        self.check_turns()
         assert code in self.expected, f"walstream exited with {code}"
 
 
 class Server(Process):
     """`walstream start`, listening once wait_listening() has returned."""
 
-    def __init__(self, *args, env=None):
-        super().__init__(*args, env=env)
+    def __init__(self, *args, env=None, **options):
+        super().__init__(*args, env=env, **options)
         self.host, self.port = None, None
 
     def wait_listening(self):

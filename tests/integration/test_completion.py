@@ -42,7 +42,8 @@ COMMANDS = ["start", "check", "create", "list", "delete", "tail", "health",
 
 
 @pytest.mark.parametrize("words, expected", [
-    ([""], COMMANDS + ["--connection", "--log-level", "--help", "--version"]),
+    ([""], COMMANDS + ["--connection", "--log-level", "--log-format", "--help",
+                       "--version"]),
     (["st"], ["start"]),
     (["-c", "start", "de"], ["delete"]),
     (["--connection", "=", "x", "l"], ["list"]),
@@ -56,6 +57,7 @@ COMMANDS = ["start", "check", "create", "list", "delete", "tail", "health",
     (["tail", "--format", ""], ["json", "pretty"]),
     (["tail", "--log-level", "w"], ["warn"]),
     (["completion", ""], ["bash", "zsh", "--connection", "--log-level",
+                        "--log-format",
                           "--help", "--version"]),
     (["no-command", "-"], []),
 ])

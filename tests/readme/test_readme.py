@@ -3,10 +3,12 @@
 import itertools
 import json
 import re
+import shutil
 
 import pytest
 
 import blocks
+import certs
 from conftest import REPOSITORY
 
 keys = itertools.count(1)
@@ -38,6 +40,40 @@ def start(story, command):
     for child in story.running("start"):
         story.stop(child)
     story.wait_text(story.start(command), "server.listening")
+
+
+def stop_all(story):
+    for child in story.running("start"):
+        story.stop(child)
+
+
+def start_tls(story, command):
+    """With the files that the command names, made as one's authority would."""
+    if not (story.place / "server.pem").exists():
+        ca = certs.Authority(story.place, "authority")
+        for name, pair in (("server", ca.issue("x", "DNS:localhost")),
+                           ("client", ca.issue("consumer-1"))):
+            shutil.copy(pair.cert, story.place / f"{name}.pem")
+            shutil.copy(pair.key, story.place / f"{name}.key")
+        for name in ("ca", "clients"):
+            shutil.copy(ca.cert, story.place / f"{name}.pem")
+    stop_all(story)
+    start(story, command)
+
+
+def tail_tls(story, command):
+    """The slot is a temporary one: only what comes now is seen."""
+    child, key = story.start(command), next(keys)
+    story.wait_text(story.running("start")[0], "session.opened")
+    story.change_a_row(key)
+    story.await_line(child, key)
+    story.stop(child)
+    stop_all(story)
+
+
+def health(story, command):
+    assert story.run(command) == "SERVING\n"
+    stop_all(story)
 
 
 def tail(story, command):
@@ -108,8 +144,11 @@ TYPED = [
     (r"make$", build),
     (r"sudo make install$", install),
     (r"docker(-compose)? ", no_engine),
-    (r"walstream .* start ", start),
+    (r"(?s)walstream .* start .* --tls-cert ", start_tls),
+    (r"(?s)walstream .* start ", start),
+    (r"walstream tail .* --tls-ca ", tail_tls),
     (r"walstream tail ", tail),
+    (r"walstream health ", health),
     (r"walstream .* check ", check),
     (r"walstream .*sslmode=verify-full.* list$", verified),
     (r"walstream .* list\b", slots),

@@ -65,6 +65,31 @@ test_glob(void **state)
 			    globs[i].text);
 }
 
+/* Patterns that match one text, and those that may match more. */
+static void
+test_plain(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+	} rows[] = { { "s.t", "s.t" }, { "", "" }, { "s\\.\\t", "s.t" },
+		{ "s.\\*", "s.*" }, { "s.t\\", "s.t\\" }, { "s.*", NULL },
+		{ "?.t", NULL }, { "s.[t]", NULL }, { "s.[", NULL } };
+	char to[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool plain = filter_plain(rows[i].pattern, to, sizeof(to));
+
+		assert_int_equal(plain, rows[i].text != NULL);
+		if (plain) {
+			assert_string_equal(to, rows[i].text);
+			assert_true(filter_glob(rows[i].pattern, to));
+		}
+	}
+	assert_true(filter_plain("abcdef", to, 4));
+	assert_string_equal(to, "abc");
+}
+
 static void
 test_filter(void **state)
 {
@@ -113,6 +138,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_glob),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_names),
 	};

@@ -518,6 +518,53 @@ test_late_frames(void **state)
 	}
 }
 
+/* Headers that HTTP/2 does not have: the stream is reset, nothing is opened. */
+static void
+test_bad_headers(void **state)
+{
+	static const struct header bad[] = { { "te", "gzip" },
+		{ "connection", "close" }, { "transfer-encoding", "chunked" },
+		{ "Upper", "x" }, { ":authority", "again" },
+		{ ":scheme", "http" }, { ":unknown", "x" }, { "x", "a\nb" },
+		{ "a b", "x" }, { "content-length", "x" } };
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		hello();
+		put_call_of(1, 0, bad[i]);
+		assert_int_equal(say(), 0);
+		if (served_n != 0)
+			fail_msg("taken: %s", bad[i].name);
+		assert_int_equal(number(find_frame(RST_STREAM)),
+		    PROTOCOL_ERROR);
+		assert_true(h2_idle(server));
+		/* The connection is none the worse. */
+		put_call_of(3, 0, (struct header){ "te", "trailers" });
+		assert_int_equal(say(), 0);
+		assert_int_equal(served_n, 1);
+		assert_int_equal(teardown_raw(state), 0);
+		assert_int_equal(setup_limits(state), 0);
+	}
+}
+
+/* The client's GOAWAY: what is open goes on, then it is over. */
+static void
+test_goaway_of_the_client(void **state)
+{
+	(void)state;
+	hello();
+	put_call_of(1, 0, no_more);
+	put_frame(GOAWAY, 0, 0, BYTES("\0\0\0\0\0\0\0\0bye"));
+	assert_int_equal(say(), 0);
+	side_send(&served[0], "x", 1);
+	assert_int_equal(say(), 0);
+	assert_non_null(find_frame(DATA));
+	assert_false(h2_over(server));
+	h2_end(served[0].stream, GRPC_OK, "%s", "");
+	assert_int_equal(say(), 0);
+	assert_true(h2_over(server));
+	assert_int_equal(h2_fault(server), H2_FINE);
+}
+
 /* Deadlines */
 
 static void
@@ -643,6 +690,7 @@ test_grace(void **state)
 	assert_int_equal(say(), 0);
 	assert_memory_equal(find_frame(GOAWAY), "\x7f\xff\xff\xff\0\0\0\0", 8);
 	assert_non_null(p = find_frame(PING));
+	assert_true(p > find_frame(GOAWAY));
 	/* One that was on its way. */
 	put_call_of(3, END_STREAM, no_more);
 	assert_int_equal(h2_noticed(server), 0);
@@ -771,6 +819,8 @@ main(void)
 		TEST(test_too_many_streams),
 		TEST(test_max_total),
 		TEST(test_late_frames),
+		TEST(test_bad_headers),
+		TEST(test_goaway_of_the_client),
 		TEST(test_deadline),
 		TEST(test_deadline_before_response),
 		TEST(test_timeouts),

@@ -261,6 +261,30 @@ test_start_of_nothing(void **state)
 	assert_out(BYTES("\x12\x00"));
 }
 
+/* An empty glob, which no table matches, is not the same as no glob. Found by
+ * fuzz_frame. */
+static void
+test_start_empty_globs(void **state)
+{
+	char *glob[] = { strdup(""), strdup("t"), strdup("") };
+	struct start s = { .tables = 2, .messages = 1 };
+	struct client_message m;
+
+	(void)state;
+	s.table[0] = glob[0];
+	s.table[1] = glob[1];
+	s.message[0] = glob[2];
+	proto_put_start(&out, &s);
+	assert_int_equal(get(buf_head(&out), buf_unread(&out), &m), 0);
+	assert_int_equal(m.start.tables, 2);
+	assert_string_equal(m.start.table[0], "");
+	assert_string_equal(m.start.table[1], "t");
+	assert_int_equal(m.start.messages, 1);
+	assert_string_equal(m.start.message[0], "");
+	proto_start_free(&m.start);
+	proto_start_free(&s);
+}
+
 /* A repeated enum comes packed or not. The last member of the oneof counts. */
 static void
 test_start_forms(void **state)
@@ -456,6 +480,7 @@ main(void)
 		TEST(test_put_ack),
 		TEST(test_start),
 		TEST(test_start_of_nothing),
+		TEST(test_start_empty_globs),
 		TEST(test_start_forms),
 		TEST(test_start_every_prefix),
 		TEST(test_start_limits),

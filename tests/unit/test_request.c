@@ -148,6 +148,43 @@ test_long_consumer(void **state)
 	assert_false(q.long_consumer);
 }
 
+/* Only the digest of a token is kept. */
+static void
+test_authorization(void **state)
+{
+	static const char *const bearers[] = { "Bearer t0ken", "bearer t0ken",
+		"BEARER   t0ken", "Bearer t0ken  " };
+	static const char *const others[] = { "", "Bearer", "Bearer ",
+		"Bearer    ", "Bearert0ken", "Basic t0ken", "t0ken",
+		"Bearer\tt0ken" };
+	uint8_t digest[SECRET_DIGEST];
+
+	(void)state;
+	assert_int_equal(secret_digest(digest, "t0ken", 5), 0);
+	assert_int_equal(q.auth, REQUEST_ANONYMOUS);
+	for (size_t i = 0; i < COUNT(bearers); i++) {
+		memset(&q, 0, sizeof(q));
+		header("authorization", bearers[i]);
+		assert_int_equal(q.auth, REQUEST_BEARER);
+		assert_memory_equal(q.bearer, digest, sizeof(digest));
+		assert_null(memmem(&q, sizeof(q), "t0ken", 5));
+	}
+	for (size_t i = 0; i < COUNT(others); i++) {
+		memset(&q, 0, sizeof(q));
+		header("authorization", others[i]);
+		assert_int_equal(q.auth, REQUEST_OTHERWISE);
+	}
+	/* Case counts in a token, and two of them are none. */
+	memset(&q, 0, sizeof(q));
+	header("authorization", "Bearer T0ken");
+	assert_int_equal(q.auth, REQUEST_BEARER);
+	assert_memory_not_equal(q.bearer, digest, sizeof(digest));
+	header("authorization", "Bearer t0ken");
+	assert_int_equal(q.auth, REQUEST_OTHERWISE);
+	header("authorization", "Bearer t0ken");
+	assert_int_equal(q.auth, REQUEST_OTHERWISE);
+}
+
 /* Other headers count, and change nothing else. */
 static void
 test_others(void **state)
@@ -280,6 +317,7 @@ main(void)
 		TEST(test_encodings),
 		TEST(test_values),
 		TEST(test_long_consumer),
+		TEST(test_authorization),
 		TEST(test_others),
 		TEST(test_timeouts),
 		TEST(test_http1),

@@ -204,6 +204,41 @@ test_filter(void **state)
 	end(&f);
 }
 
+/* What it may see cuts down what it wants, and messages are of no table. */
+static void
+test_allowed(void **state)
+{
+	char only_b[] = "*.b", everything[] = "*";
+	char *glob[] = { only_b }, *all[] = { everything };
+	struct filter allowed = { .glob = glob, .n = 1 };
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	f.walk.allowed = &allowed;
+	f.walk.relations = true;
+	shape(&f, "x");
+	mark(&f, 10, RING_BEGIN);
+	event(&f, 10, 1, 0, EVENT_TRUNCATE);
+	message(&f, 10, 1, 1, "m");
+	event(&f, 10, 2, 1, EVENT_TRUNCATE);
+	mark(&f, 10, RING_COMMIT);
+	mark(&f, 20, RING_BEGIN);
+	event(&f, 20, 1, 0, EVENT_INSERT);
+	mark(&f, 20, RING_COMMIT);
+	message(&f, 30, 0, 0, "alone");
+	assert_string_equal(walked(&f), " B10/0 Rx e2 C10/1");
+	walk_start(&f.walk, 0, 0);
+	f.walk.filter = (struct filter){ .glob = all,
+		.n = 1,
+		.message = all,
+		.messages = 1 };
+	assert_string_equal(walked(&f), " B10/0 e2 C10/1");
+	/* All of it went by: nothing is held back. */
+	assert_int_equal(f.walk.cursor, f.ring.next);
+	end(&f);
+}
+
 static void
 test_start(void **state)
 {
@@ -591,6 +626,7 @@ main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_cut),

@@ -1,0 +1,37 @@
+#ifndef SERVER_WALEND_H
+#define SERVER_WALEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lsn.h"
+#include "pg/conninfo.h"
+#include "server/pgconn.h"
+
+/*
+ * How far does the server's WAL go? The walsender does not say: what it tells
+ * of is what it has sent, and nothing is heard of it while it is held up. So,
+ * for who watches, a plain connection beside it asks from time to time.
+ */
+struct walend {
+	struct pgconn pg;
+	struct conninfo *ci;
+	const struct pgconn *server; /* is asked, no other */
+	bool asked;
+	int64_t due_at; /* ask, or give the answer up; monotonic us */
+	lsn_t lsn;      /* 0: not known */
+};
+
+void
+walend_init(struct walend *w, struct conninfo *ci, const struct pgconn *server);
+void walend_free(struct walend *w);
+
+/* The socket (-1: none), its events, and when to call again at the latest. */
+int walend_fd(const struct walend *w);
+short walend_want(const struct walend *w);
+int64_t walend_deadline(const struct walend *w);
+
+/* Moves on. wanted: there is a server, and somebody may look. */
+void walend_step(struct walend *w, bool wanted, short revents, int64_t now);
+
+#endif

@@ -1,0 +1,107 @@
+"""Fixtures: a PostgreSQL, walstreams with the page, a browser to look at it."""
+
+import importlib
+import itertools
+import signal
+import sys
+import types
+
+import place  # first: it says where the helpers are
+
+import grpc_tools
+import pytest
+from grpc_tools import protoc
+
+import httpget
+from chromium import Browser
+from database import Database
+from pgserver import PgServer, free_port
+from proc import Server
+
+numbers = itertools.count(1)
+
+
+def pytest_configure(config):
+    """End with teardown when terminated, too."""
+    del config
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def stubs(tmp_path_factory):
+    """Generated from proto/, now."""
+    out = tmp_path_factory.mktemp("stubs")
+    status = protoc.main([
+        "protoc", f"-I{place.REPOSITORY / 'proto'}",
+        f"-I{grpc_tools.__path__[0]}/_proto", f"--python_out={out}",
+        f"--grpc_python_out={out}", "plugin.proto"])
+    assert status == 0, "protoc failed"
+    sys.path.insert(0, str(out))
+    return types.SimpleNamespace(
+        pb2=importlib.import_module("plugin_pb2"),
+        pb2_grpc=importlib.import_module("plugin_pb2_grpc"))
+
+
+@pytest.fixture(scope="session")
+def pg():
+    server = PgServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def db(pg):
+    database = Database(pg, f"shop{next(numbers)}")
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def serve(db):
+    """Starts a walstream; a second one takes the first one's ports."""
+    started = []
+    ports = free_port(), free_port()
+
+    def start(*options, temporary=False):
+        one = Server(
+            "-c", db.conninfo(), "start", "pub", db.slot, "--host",
+            "127.0.0.1", "--port", str(ports[0]), "--temporary",
+            str(temporary).lower(), "--drain", "1", "--metrics-listen",
+            f"127.0.0.1:{ports[1]}", *options)
+        started.append(one)
+        one.wait_listening()
+        one.url = "http://%s:%d/" % httpget.address(one)
+        return one
+
+    yield start
+    for one in started:
+        one.finish()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    one = Browser()
+    print(one.version)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def look(browser):
+    """Opens a tab. At its end nothing may have gone wrong in it."""
+    opened = []
+
+    def start(url, **view):
+        page = browser.page(**view).open(url)
+        opened.append(page)
+        return page
+
+    yield start
+    wrong = [text for page in opened for text in page.said + page.thrown
+             if not any(word in text for word in page.expected)]
+    asked = {url for page in opened for url in page.requests
+             if not url.startswith(("http://127.0.0.1:", "data:", "about:"))}
+    for page in opened:
+        page.close()
+    assert not wrong, wrong
+    assert not asked, f"requests to elsewhere: {asked}"
