@@ -1,7 +1,6 @@
 """Health and reflection by every stack over every transport."""
 
 from cases import each_stack, each_transport
-from fakecheck import owed
 from place import PROTO
 
 SERVICES = {"plugin.PluginService", "grpc.health.v1.Health",
