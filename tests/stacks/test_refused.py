@@ -12,7 +12,8 @@ CERTIFICATES = {
     "none": {"cert": None, "key": None},
     "foreign": {"cert": "other.cert", "key": "other.key"},
 }
-TOKENS = {"none": None, "wrong": "a-token-of-other-tests", "empty": ""}
+TOKENS = {"none": None, "wrong": "a-token-of-other-tests",
+          "cut": "a-token-of-these-test"}
 
 
 @each_stack
