@@ -49,16 +49,16 @@ static const struct {
 	const char *text; /* NULL: OpenSSL's */
 } faults[] = {
 	{ SSL_R_HTTP_REQUEST, TLS_FAULT_PLAIN,
-	    "TLS: it speaks HTTP in the clear, this port speaks TLS" },
+	    "it speaks HTTP in the clear, this port speaks TLS" },
 	{ SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_GARBAGE,
-	    "TLS: what it says is not TLS" },
+	    "what it says is not TLS" },
 	{ SSL_R_NO_SHARED_CIPHER, TLS_FAULT_CIPHER, NULL },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAULT_ALPN,
-	    "TLS: it does not offer HTTP/2 (ALPN h2)" },
+	    "it does not offer HTTP/2 (ALPN h2)" },
 	{ SSL_R_CALLBACK_FAILED, TLS_FAULT_ALPN,
-	    "TLS: it does not offer HTTP/2: there is no ALPN" },
+	    "it does not offer HTTP/2: there is no ALPN" },
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, TLS_FAULT_NO_CERT,
-	    "TLS: it has no certificate, which --tls-client-ca asks for" },
+	    "it has no certificate, which --tls-client-ca asks for" },
 };
 
 enum tls_fault

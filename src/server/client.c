@@ -318,14 +318,16 @@ client_read(struct client *c, int64_t now)
 static void
 watch_progress(struct client *c, int64_t now)
 {
-	uint64_t sent = c->taken + buf_unread(&c->conn.out), arrived;
+	uint64_t sent = c->taken + buf_unread(&c->conn.out), arrived, left;
 	bool before = c->ping_end == 0 || c->arrived < c->ping_end;
 
 	if (c->life.pinged_at == 0)
 		return;
 	if (c->ping_end == 0 && h2_ping_sent(c->h2))
 		c->ping_end = sent;
-	arrived = c->taken - conn_unacked(&c->conn);
+	/* More than we count: TLS and the kernel put something around it. */
+	left = conn_unacked(&c->conn);
+	arrived = left < c->taken ? c->taken - left : 0;
 	if (arrived <= c->arrived)
 		return;
 	if (before && c->arrived != 0)

@@ -294,7 +294,8 @@ def test_reload(db, tokens, guarded, session):
     db.fill(1, 1)
     some.wait_for(1)
     session(walstream, WRONG).close()
-    assert "(token of line 2)" in walstream.logged("session.closed")[-1]
+    until(lambda: "(token of line 2)" in walstream.logged(
+        "session.closed")[-1], 10, "the end of the one without a name")
     some.close()
     until(lambda: "token another-name" in walstream.logged(
         "session.closed")[-1], 10, "the new name in the log")

@@ -10,7 +10,7 @@ import place
 from agree import HOST
 from conftest import each_arch
 from emptyroot import NOBODY
-from proc import fails, run
+from proc import Server, fails, run
 from roles import PASSWORD
 
 pytest_plugins = ["tlspg"]
@@ -160,3 +160,28 @@ def test_encrypted_key(root, words, made, kind, form):
 def test_traditional_key(root, words, made, kind, cipher):
     """The older form, which other kinds of key do not have."""
     encrypted(root, words, made(kind)[2], "pkey", "-traditional", cipher)
+
+
+def test_serves_tls(root, db, tmp_path):
+    """TLS for clients: files, ALPN and a client's certificate, in there."""
+    ca = certs.Authority(tmp_path, "ca")
+    for name, pair in (("server", ca.issue("x", "IP:127.0.0.1")),
+                       ("client", ca.issue("consumer-1"))):
+        put(root, pair.cert, f"{name}.pem")
+        put(root, pair.key, f"{name}.key", 0o600)
+    put(root, ca.cert, "ca.pem")
+    one = Server("-c", db.conninfo(user="auth_scram", password=PASSWORD),
+                 "start", "pub", f"{db.slot}_tls", "--host", "127.0.0.1",
+                 "--port", "0", "--drain", "0", "--tls-cert", "/server.pem",
+                 "--tls-key", "/server.key", "--tls-client-ca", "/ca.pem")
+    try:
+        one.wait_listening()
+        ours = ["--tls-cert", "/client.pem", "--tls-key", "/client.key"]
+        done = run("health", one.address, "--tls-ca", "/ca.pem", *ours)
+        assert (done.returncode, done.stdout) == (0, "SERVING\n"), done.stderr
+        fails("health", one.address, "--tls-ca", "/ca.pem", code=1,
+              naming=["certificate required"])
+        fails("health", one.address, "--tls", *ours, code=1,
+              naming=["certificate verify failed"])
+    finally:
+        one.finish()

@@ -26,6 +26,7 @@ static struct metrics metrics;
 static struct session_list list;
 static struct conninfo ci;
 static struct h2 *h2;
+static struct h2_limits limits = { .max_streams = 1 };
 static struct h2_stream stream;
 static struct buf out;
 static struct session session[1200];
@@ -79,7 +80,7 @@ setup(void **state)
 		.metrics = &metrics,
 		.now = NOW };
 	buf_init(&out, 8 << 20);
-	if ((h2 = h2_new_server(none, NULL)) == NULL)
+	if ((h2 = h2_new_server(none, NULL, &limits)) == NULL)
 		return -1;
 	h2_set_peer(h2, "192.0.2.7:4321");
 	stream.h2 = h2;
