@@ -62,8 +62,8 @@ def over_h2c(db, where):
 def over_tls(db, where):
     authority = certs.Authority(where, "authority")
     pair = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
-    return judge(db, where, ["--tls-cert", pair.cert, "--tls-key", pair.key],
-                 ["--tls", "--insecure"])
+    options = ["--tls-cert", str(pair.cert), "--tls-key", str(pair.key)]
+    return judge(db, where, options, ["--tls", "--insecure"])
 
 
 PORTS = {"h2c": over_h2c, "tls": over_tls}

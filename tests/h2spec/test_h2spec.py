@@ -10,29 +10,8 @@ import pytest
 
 import spec
 from conftest import PORTS
-from fakecheck import owed
 
 CASES = spec.cases()
-
-# What walstream does not do yet: an answer with DATA to what is no gRPC call,
-# and an error for a stream id that was skipped.
-NO_DATA = "the answer to a GET has no body"
-OWED = {
-    ("generic/2", 2): NO_DATA,
-    ("generic/2", 3): NO_DATA,
-    ("http2/5.1.1", 2): "a stream identifier below the last one is ignored",
-    ("http2/5.1.2", 1): NO_DATA,
-    ("http2/6.5.3", 1): NO_DATA,
-    ("http2/6.9.1", 1): NO_DATA,
-    ("http2/6.9.2", 1): NO_DATA,
-    ("http2/6.9.2", 2): NO_DATA,
-}
-
-
-def owing(port, case):
-    if port == "tls":
-        return [owed("no TLS yet")]
-    return [owed(OWED[case])] if case in OWED else []
 
 
 def rows():
@@ -40,8 +19,7 @@ def rows():
         for case, title in CASES:
             section, number = case
             yield pytest.param(
-                port, case, title, id=f"{port}-{section}-{number}",
-                marks=owing(port, case))
+                port, case, title, id=f"{port}-{section}-{number}")
 
 
 @pytest.mark.parametrize("port, case, title", rows())
@@ -50,8 +28,7 @@ def test_case(answers, port, case, title):
     assert kind == "passed", f"{title}: {kind}\n{text}"
 
 
-@pytest.mark.parametrize("port", [
-    "h2c", pytest.param("tls", marks=[owed("no TLS yet")])])
+@pytest.mark.parametrize("port", PORTS)
 def test_complete(answers, port):
     """It was asked every case there is, and there are as many as there were
     when this was written, or more."""

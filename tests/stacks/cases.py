@@ -1,22 +1,8 @@
-"""Parameters of the tests: stacks and transports by name, and what is owed."""
+"""Parameters of the tests: stacks and transports by name."""
 
 import pytest
 
-from fakecheck import owed
 from table import STACKS, TRANSPORTS
-
-# Transports that walstream does not have yet, and why.
-LATE = {
-    "unix": "no Unix sockets yet",
-    "tls": "no TLS yet",
-    "mtls": "no TLS yet",
-    "token": "no tokens yet",
-}
-
-
-def marks(transport):
-    late = LATE.get(transport.name)
-    return [owed(late)] if late else []
 
 
 def by_name(name):
@@ -27,11 +13,11 @@ each_stack = pytest.mark.parametrize(
     "stack", STACKS, ids=[stack.name for stack in STACKS])
 
 each_transport = pytest.mark.parametrize("transport", [
-    pytest.param(one, id=one.name, marks=marks(one)) for one in TRANSPORTS])
+    pytest.param(one, id=one.name) for one in TRANSPORTS])
 
 
 def over(*names):
     """Some transports only."""
     return pytest.mark.parametrize("transport", [
-        pytest.param(by_name(name), id=name, marks=marks(by_name(name)))
+        pytest.param(by_name(name), id=name)
         for name in names])

@@ -49,7 +49,7 @@ def db(pg, request):
 class Walstream(Server):
     """One behind a transport; where it listens, as gRPC spells it."""
 
-    def __init__(self, db, transport, path, pki, options):
+    def __init__(self, db, transport, path, pki, drain, options):
         where = ["--host", "127.0.0.1", "--port", "0"]
         if transport.name == "unix":
             where = ["--listen", f"unix:{path}"]
@@ -57,7 +57,7 @@ class Walstream(Server):
             pki.fill(transport.options).items())
         super().__init__(
             "-c", db.conninfo(), "start", "--publication", "pub", "--slot",
-            db.slot, "--temporary", "false", "--drain", "1", *where, *words,
+            db.slot, "--temporary", "false", "--drain", drain, *where, *words,
             *options)
         self.transport = transport
         self.path = path
@@ -79,9 +79,9 @@ def serve(db, pki, tmp_path):
     """Starts a walstream behind a transport, and waits until it listens."""
     started = []
 
-    def start(transport, *options):
+    def start(transport, *options, drain="1"):
         path = tmp_path / f"{len(started)}.sock"
-        one = Walstream(db, transport, path, pki, options)
+        one = Walstream(db, transport, path, pki, drain, options)
         started.append(one)
         return one.wait_listening()
 

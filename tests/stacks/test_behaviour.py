@@ -92,7 +92,7 @@ def test_shutdown(db, serve, call, stack, transport):
 @over("plain", "tls")
 def test_shutdown_drains(db, serve, call, stack, transport):
     """The acks that come while it shuts down count."""
-    walstream = serve(transport, "--drain", "20")
+    walstream = serve(transport, drain="20")
     one = call(stack, walstream, "session").attached()
     db.fill(1, 10)
     last = one.rows(10)[-1][1]

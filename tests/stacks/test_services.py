@@ -1,7 +1,6 @@
 """Health and reflection by every stack over every transport."""
 
 from cases import each_stack, each_transport
-from fakecheck import owed
 from place import PROTO
 
 SERVICES = {"plugin.PluginService", "grpc.health.v1.Health",
@@ -27,7 +26,7 @@ def test_check(serve, call, stack, transport):
 def test_watch(serve, call, stack, transport):
     """What it is now, and again when it changes: here as walstream ends, with
     a client that it waits for."""
-    walstream = serve(transport, "--drain", "3")
+    walstream = serve(transport)
     stream = call(stack, walstream, "session").attached()
     one = call(stack, walstream, "watch", service="plugin.PluginService")
     unknown = call(stack, walstream, "watch", service="no.such.Service")

@@ -58,7 +58,8 @@ function how(options) {
 }
 
 function end(error) {
-  const line = `status ${error?.code ?? 0} ${error?.details ?? ''}\n`;
+  const details = (error?.details ?? '').replace(/\s+/g, ' ');
+  const line = `status ${error?.code ?? 0} ${details}\n`;
   process.stdout.write(line, () => process.exit(0));
 }
 
