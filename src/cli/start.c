@@ -21,6 +21,35 @@ read_create_slot(struct server_config *c, const struct options *o,
 	    s);
 }
 
+/* What clients may do, and for how long. */
+static int
+read_limits(struct server_config *c, const struct options *o, struct err *err)
+{
+	const struct {
+		enum option_id id;
+		int64_t *us;
+	} spans[] = { { OPT_PG_GRACE, &c->pg_grace_us },
+		{ OPT_KEEPALIVE_TIME, &c->life.keepalive_us },
+		{ OPT_KEEPALIVE_TIMEOUT, &c->life.keepalive_timeout_us },
+		{ OPT_MAX_IDLE, &c->life.idle_us },
+		{ OPT_MAX_AGE, &c->life.age_us },
+		{ OPT_MAX_AGE_GRACE, &c->life.age_grace_us } };
+	unsigned long long total, per_conn;
+
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)
+		if (options_seconds(o, spans[i].id, spans[i].us, err) == -1)
+			return -1;
+	if (options_number(o, OPT_MAX_STREAMS, 1000000, &total, err) == -1 ||
+	    options_number(o, OPT_MAX_PER_CONN, 1000000, &per_conn, err) == -1)
+		return -1;
+	if (per_conn == 0)
+		return err_set(err, ERR_USAGE,
+		    "--max-streams-per-connection must be at least 1");
+	c->max_streams = (unsigned)total;
+	c->max_per_conn = (unsigned)per_conn;
+	return 0;
+}
+
 static int
 read_options(struct server_config *c, const struct options *o, struct err *err)
 {
@@ -40,7 +69,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 		err) == -1 ||
 	    options_seconds(o, OPT_SERVER_TIMEOUT, &c->pg.server_timeout_us,
 		err) == -1 ||
-	    read_create_slot(c, o, err) == -1)
+	    read_limits(c, o, err) == -1 || read_create_slot(c, o, err) == -1)
 		return -1;
 	if (c->buffer_size < MIN_BUFFER)
 		return err_set(err, ERR_USAGE,

@@ -6,6 +6,9 @@
 
 #include "grpc/h2_core.h"
 
+/* Frames but DATA that wait to be sent by a server. */
+#define MAX_OUTBOUND 2000
+
 void
 h2_check(struct h2 *h, int rc)
 {
@@ -35,6 +38,8 @@ h2_stream_new(struct h2 *h)
 	if (s == NULL)
 		return NULL;
 	s->h2 = h;
+	s->deadline_at = INT64_MAX;
+	h->count++;
 	s->next = h->streams;
 	if (s->next != NULL)
 		s->next->prev = s;
@@ -46,6 +51,8 @@ void
 h2_stream_attach(struct h2_stream *s, const struct h2_handler *handler)
 {
 	s->handler = handler;
+	if (s->h2->limits != NULL)
+		s->h2->limits->total++;
 	frame_init(&s->in, handler->max_message);
 }
 
@@ -60,8 +67,12 @@ h2_stream_close(struct h2_stream *s)
 		h->streams = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
-	if (s->handler != NULL)
+	h->count--;
+	if (s->handler != NULL) {
+		if (h->limits != NULL)
+			h->limits->total--;
 		s->handler->closed(s);
+	}
 	s->next = h->dead;
 	h->dead = s;
 }
@@ -115,19 +126,14 @@ h2_wake(struct h2_stream *s)
 	h2_check(s->h2, nghttp2_session_resume_data(s->h2->ng, s->id));
 }
 
-static int
-on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
-    size_t n, void *arg)
+/* Gives a stream's messages to its handler. */
+static void
+take_data(struct h2_stream *s, const uint8_t *p, size_t n)
 {
-	struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
 	enum frame_result got = FRAME_MORE;
 	enum grpc_code code;
 	const char *why;
 
-	(void)flags;
-	(void)arg;
-	if (s == NULL || s->handler == NULL)
-		return 0;
 	while (!s->ending &&
 	    (got = frame_next(&s->in, &p, &n, &code, &why)) == FRAME_MESSAGE)
 		s->handler->message(s, buf_head(&s->in.body), s->in.len);
@@ -135,8 +141,27 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
 		h2_end(s, code, "%s", why);
 	else if (got == FRAME_BAD)
 		h2_check(s->h2,
-		    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id,
-			NGHTTP2_CANCEL));
+		    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE,
+			s->id, NGHTTP2_CANCEL));
+}
+
+/* A server gives back the window of a stream only while somebody listens, that
+ * of the connection always: other streams need it. */
+static int
+on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p,
+    size_t n, void *arg)
+{
+	struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
+	struct h2 *h = arg;
+
+	(void)flags;
+	if (h->methods != NULL)
+		nghttp2_session_consume_connection(ng, n);
+	if (s == NULL || s->handler == NULL)
+		return 0;
+	if (h->methods != NULL && !s->ending)
+		nghttp2_session_consume_stream(ng, id, n);
+	take_data(s, p, n);
 	return 0;
 }
 
@@ -179,20 +204,79 @@ h2_del(struct h2 *h)
 	free(h);
 }
 
-int
-h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err)
+/* What an error of nghttp2's means for the peer. */
+static void
+give_up_input(struct h2 *h, int error)
+{
+	if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+		h2_give_up(h, H2_NOT_HTTP2, NGHTTP2_PROTOCOL_ERROR,
+		    "the peer does not speak HTTP/2 "
+		    "(gRPC needs it, without an upgrade)");
+	else if (error == NGHTTP2_ERR_FLOODED)
+		h2_give_up_flood(h, H2_FLOOD_OUTPUT);
+	else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+		h2_give_up(h, H2_FLOODED, NGHTTP2_ENHANCE_YOUR_CALM,
+		    "too_many_continuations");
+	else
+		h2_give_up(h, H2_BROKEN, NGHTTP2_INTERNAL_ERROR, "HTTP/2: %s",
+		    nghttp2_strerror(error));
+}
+
+/* Gives nghttp2 a piece. */
+static void
+feed(struct h2 *h, const uint8_t *p, size_t n)
 {
 	ssize_t got = nghttp2_session_mem_recv(h->ng, p, n);
 
+	if (got < 0)
+		give_up_input(h, (int)got);
+	else if (nghttp2_session_get_outbound_queue_size(h->ng) > MAX_OUTBOUND)
+		h2_give_up_flood(h, H2_FLOOD_OUTPUT);
+}
+
+static int
+server_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err)
+{
+	enum h2_flood over;
+	size_t take;
+
+	h->heard = true;
+	for (; n > 0 && h->fault == H2_FINE; p += take, n -= take) {
+		take = h2_guard_next(&h->guard, p, n, h->now, &over);
+		if (over != H2_FLOOD_NONE)
+			h2_give_up_flood(h, over);
+		else if (h->guard.at_head)
+			h2_check_stream(h);
+		if (h->fault == H2_FINE)
+			feed(h, p, take);
+	}
 	h2_reap(h);
-	if (got == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
-		return err_set(err, ERR_PROTO,
-		    "the peer does not speak HTTP/2 "
-		    "(gRPC needs it, without an upgrade)");
+	if (h->fault == H2_FINE)
+		return 0;
+	return err_set(err, ERR_PROTO, "%s", h->fault_text);
+}
+
+int
+h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err)
+{
+	ssize_t got;
+
+	if (h->methods != NULL)
+		return server_input(h, p, n, err);
+	got = nghttp2_session_mem_recv(h->ng, p, n);
+	h2_reap(h);
 	if (got < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",
 		    nghttp2_strerror((int)got));
 	return 0;
+}
+
+/* Has a server said all it will? */
+static bool
+is_mute(const struct h2 *h)
+{
+	return h->methods != NULL &&
+	    (!h->heard || h->told || h->fault == H2_NOT_HTTP2);
 }
 
 int
@@ -201,9 +285,12 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 	const uint8_t *p;
 	ssize_t n = 0;
 
-	while (buf_unread(out) < limit &&
-	    (n = nghttp2_session_mem_send(h->ng, &p)) > 0)
+	while (!is_mute(h) && buf_unread(out) < limit &&
+	    (n = nghttp2_session_mem_send(h->ng, &p)) > 0) {
 		buf_put(out, p, (size_t)n);
+		if (h->methods != NULL && !h->announced && !out->failed)
+			h2_announce(h, out->data + out->len - n, (size_t)n);
+	}
 	h2_reap(h);
 	if (n < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",
@@ -216,7 +303,7 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 bool
 h2_want_write(const struct h2 *h)
 {
-	return nghttp2_session_want_write(h->ng) != 0;
+	return !is_mute(h) && nghttp2_session_want_write(h->ng) != 0;
 }
 
 bool
@@ -228,6 +315,8 @@ h2_idle(const struct h2 *h)
 bool
 h2_over(const struct h2 *h)
 {
+	if (h->methods != NULL && (h->told || h->fault == H2_NOT_HTTP2))
+		return true;
 	return nghttp2_session_want_read(h->ng) == 0 &&
 	    nghttp2_session_want_write(h->ng) == 0;
 }

@@ -19,7 +19,7 @@
  * A stream is one call. It is made by the peer's request (server) or h2_call
  * (client), lives until its handler's `closed` has run, and is freed by the
  * next end of h2_input or h2_output, so a pointer to it is good within the
- * turn. h2_input and h2_output are never called from a handler.
+ * turn. h2_input, h2_output and h2_tick are never called from a handler.
  */
 
 struct h2;
@@ -36,6 +36,8 @@ struct h2_stream {
 	const struct h2_handler *handler;
 	struct frame in;
 	struct request *request; /* server: until the headers are complete */
+	int64_t deadline_at;     /* server: of grpc-timeout; INT64_MAX none */
+	size_t said;             /* server: of message, as a text of its own */
 	enum grpc_code code;     /* of the trailers, sent or received */
 	char message[512];
 	int http_status; /* client: of the response, 0 until it came */
@@ -70,14 +72,33 @@ struct h2_method {
 	const struct h2_handler *handler;
 };
 
+/* What requests are refused for before a handler sees them. */
+enum h2_refusal {
+	H2_REFUSED_STREAMS,   /* too many */
+	H2_REFUSED_HEADERS,   /* too large */
+	H2_REFUSED_METHOD,    /* unknown */
+	H2_REFUSED_MALFORMED, /* no gRPC */
+	H2_REFUSALS
+};
+
+/* What all connections of a server share; it must outlive them. */
+struct h2_limits {
+	unsigned max_streams;           /* of one connection at a time; not 0 */
+	unsigned max_total;             /* of all connections; 0: no limit */
+	unsigned total;                 /* open now */
+	uint64_t *refused[H2_REFUSALS]; /* where they are counted, or NULL */
+};
+
 /* NULL when out of memory. methods must outlive the connection. */
-struct h2 *h2_new_server(const struct h2_method *methods, void *arg);
+struct h2 *h2_new_server(const struct h2_method *methods, void *arg,
+    struct h2_limits *limits);
 struct h2 *h2_new_client(void);
 /* Runs `closed` for every stream, then frees everything. */
 void h2_del(struct h2 *h);
 
 /* Takes bytes from the peer. Returns 0, or -1 with ERR_PROTO: what h2_output
- * still yields (a GOAWAY) is to be sent, and the connection closed. */
+ * still yields (a GOAWAY) is to be sent, and the connection closed; of a server
+ * h2_fault says more. A server says nothing before the first byte came. */
 int h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err);
 /* Appends bytes for the peer to out until there are limit or nothing is left.
  * Returns 0, or -1 with an error after which the connection is useless. */
@@ -103,8 +124,42 @@ void h2_reset(struct h2_stream *s);
 /* Server, in `open`: the value of the request header walstream-consumer, ""
  * without one, NULL when it is longer than REQUEST_MAX_VALUE. */
 const char *h2_consumer(const struct h2_stream *s);
-/* Tells the peer that no new stream will be accepted. */
-void h2_goaway(struct h2 *h);
+/* Why a server has given the connection up: what h2_output still yields is to
+ * be sent, and the connection closed. */
+enum h2_fault {
+	H2_FINE,
+	H2_NOT_HTTP2, /* nothing is to be sent */
+	H2_BROKEN,    /* the peer broke the protocol */
+	H2_FLOODED,   /* see h2_guard.h */
+	H2_TOO_SLOW,  /* in giving what it owes */
+};
+enum h2_fault h2_fault(const struct h2 *h);
+/* In words, as the GOAWAY has it; "" while all is well. */
+const char *h2_fault_text(const struct h2 *h);
+
+/* Server: it is this late (monotonic us), before h2_input and h2_output: ends
+ * calls whose deadline has passed. Returns when the next thing is due. */
+int64_t h2_tick(struct h2 *h, int64_t now);
+/* Server: the peer's preface and SETTINGS are here; it has acknowledged ours. */
+bool h2_greeted(const struct h2 *h);
+bool h2_settled(const struct h2 *h);
+/* Server: sends a PING; has h2_output let go of it? */
+void h2_ping(struct h2 *h);
+bool h2_ping_sent(const struct h2 *h);
+/* Server: the two steps of a graceful end. h2_notice asks the peer to make no
+ * more streams (those that come are answered UNAVAILABLE), and once it was
+ * heard, h2_noticed, h2_goaway says which were served. Why is a word. */
+void h2_notice(struct h2 *h);
+bool h2_noticed(const struct h2 *h);
+void h2_goaway(struct h2 *h, const char *why);
+/* Server: gives the connection up: the peer took too long to send what. */
+void h2_too_slow(struct h2 *h, const char *what);
+/* Server: ends every call with UNAVAILABLE. */
+void h2_end_all(struct h2 *h, const char *why);
+/* Server: nearly all stream identifiers there are were used. */
+bool h2_spent(const struct h2 *h);
+/* Server: user-agent of the last request, cut; "" when there was none. */
+const char *h2_agent(const struct h2 *h);
 
 /* Client: pull has given its last message: half-closes. */
 void h2_finish(struct h2_stream *s);

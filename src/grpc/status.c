@@ -22,10 +22,13 @@ grpc_message_encode(char *to, size_t cap, const char *message)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	size_t n = 0;
+	size_t start = 0; /* of the character we are in */
 	bool edge;
 	uint8_t c;
 
 	for (; (c = (uint8_t)*message) != '\0'; message++) {
+		if ((c & 0xc0) != 0x80)
+			start = n;
 		/* A blank at either end would be no part of the value. */
 		edge = c == ' ' && (n == 0 || message[1] == '\0');
 		if (c >= 0x20 && c <= 0x7e && c != '%' && !edge) {
@@ -34,8 +37,10 @@ grpc_message_encode(char *to, size_t cap, const char *message)
 			to[n++] = (char)c;
 			continue;
 		}
-		if (n + 3 >= cap)
+		if (n + 3 >= cap) {
+			n = start;
 			break;
+		}
 		to[n++] = '%';
 		to[n++] = hex[c >> 4];
 		to[n++] = hex[c & 15];

@@ -30,7 +30,8 @@ const char *grpc_code_name(int code);
 /*
  * grpc-message as it goes over the wire: every byte outside 0x20-0x7E, and
  * '%', as %XX (grpc/doc/PROTOCOL-HTTP2.md, Status-Message). Writes at most
- * cap - 1 characters, never half an escape, and a NUL. Returns the length.
+ * cap - 1 characters, never half an escape or half a character of UTF-8, and a
+ * NUL. Returns the length.
  */
 size_t grpc_message_encode(char *to, size_t cap, const char *message);
 /* The reverse; a '%' that is no escape stays as it is. */

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -299,6 +300,14 @@ conn_flush(struct conn *c, struct err *err)
 		buf_consume(&c->out, n);
 	}
 	return CONN_OK;
+}
+
+size_t
+conn_unacked(const struct conn *c)
+{
+	int n = 0;
+
+	return ioctl(c->fd, TIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 void

@@ -72,6 +72,9 @@ enum conn_result conn_read(struct conn *c, size_t n, struct err *err);
  * TLS was cut off before; what came until then can still be read. */
 enum conn_result conn_flush(struct conn *c, struct err *err);
 
+/* Bytes that the socket took and the peer's has not acknowledged. */
+size_t conn_unacked(const struct conn *c);
+
 /* Tells the peer that nothing more will be written (FIN). */
 void conn_finish(struct conn *c);
 

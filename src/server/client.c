@@ -1,16 +1,25 @@
 #include "server/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "event/proto_health.h"
+#include "grpc/request.h"
 #include "server/health.h"
 
 #define READ_SIZE 16384
 #define WRITE_SIZE ((size_t)64 * 1024)
 /* Rounds of WRITE_SIZE one connection gets in a turn. */
 #define WRITE_ROUNDS 8
+/* How long, and for how many bytes, a client that is thrown out may take to
+ * read why. */
+#define CLOSE_TIME SECONDS(1)
+#define CLOSE_MAX ((size_t)1024 * 1024)
+/* Lines about clients that misbehave: so many at once, then one a second. */
+#define COMPLAINTS 20
 
 static const struct h2_method methods[] = {
 	{ "/plugin.PluginService/Session", &session_handler },
@@ -19,17 +28,26 @@ static const struct h2_method methods[] = {
 	{ NULL, NULL },
 };
 
+static const char http1_text[] = "HTTP/2 only: this port speaks gRPC\n";
+
 struct client *
-client_new(int fd, const struct addr *from, struct session_list *sessions)
+client_new(int fd, const struct addr *from, struct session_list *sessions,
+    struct client_rules *rules)
 {
 	struct client *c = calloc(1, sizeof(*c));
 	struct conn conn;
 
 	conn_init(&conn, (size_t)READ_SIZE * 2, WRITE_SIZE * 4);
 	conn_adopt(&conn, fd);
-	if (c != NULL && (c->h2 = h2_new_server(methods, sessions)) != NULL) {
+	if (c != NULL &&
+	    (c->h2 = h2_new_server(methods, sessions, &rules->h2)) != NULL) {
 		c->conn = conn;
 		c->from = *from;
+		c->rules = rules;
+		c->metrics = sessions->metrics;
+		c->h2_at = c->closed_at = INT64_MAX;
+		lifetime_init(&c->life, &rules->life, sessions->now,
+		    (int)(clock_mono_us() % 201) - 100);
 		log_debug("client.connected", "%s connected", from->text);
 		return c;
 	}
@@ -52,25 +70,117 @@ client_del(struct client *c)
 short
 client_want(const struct client *c)
 {
-	short events = c->closing ? 0 : POLLIN;
+	short events = c->closing && !c->finished ? 0 : POLLIN;
 
 	return buf_unread(&c->conn.out) > 0 ? (short)(events | POLLOUT)
 					    : events;
 }
 
-static void
-lost(struct client *c, const struct err *err)
+int64_t
+client_deadline(const struct client *c)
 {
-	log_info("client.lost", "%s: %s", c->from.text, err->text);
+	int64_t life = lifetime_deadline(&c->life);
+
+	if (c->closing)
+		return c->closed_at;
+	return life < c->h2_at ? life : c->h2_at;
+}
+
+/* May there be a line about a client? Not if there were many. */
+static bool
+may_log(const struct client *c, int64_t now)
+{
+	struct client_rules *r = c->rules;
+
+	if (!bucket_take(&r->complaints, SECONDS(1), COMPLAINTS, now)) {
+		r->untold++;
+		return false;
+	}
+	if (r->untold > 0)
+		log_info("client.untold",
+		    "%u more lines about clients were left out", r->untold);
+	r->untold = 0;
+	return true;
+}
+
+static void
+lost(struct client *c, int64_t now, const char *why)
+{
+	if (may_log(c, now))
+		log_info("client.lost", "%s: %s", c->from.text, why);
 	c->dead = true;
 }
 
+/* Closes it after what is still to be sent, if h2 has given it up. */
+static void
+check_fault(struct client *c, int64_t now)
+{
+	static const enum refusal why[] = {
+		[H2_NOT_HTTP2] = REFUSED_NOT_HTTP2,
+		[H2_BROKEN] = REFUSED_PROTOCOL,
+		[H2_FLOODED] = REFUSED_FLOOD,
+		[H2_TOO_SLOW] = REFUSED_TIMEOUT,
+	};
+	enum h2_fault fault = h2_fault(c->h2);
+	const char *text = h2_fault_text(c->h2);
+
+	if (c->closing || fault == H2_FINE)
+		return;
+	metrics_refused(c->metrics, why[fault]);
+	if (fault == H2_FLOODED && may_log(c, now))
+		log_warn("client.flood", "%s: %s", c->from.text, text);
+	else if (fault != H2_FLOODED && may_log(c, now))
+		log_info("client.refused", "%s: %s", c->from.text, text);
+	c->closing = true;
+	c->closed_at = now + CLOSE_TIME;
+}
+
+/* What comes behind the reason to close is read, lest the answer be lost: a
+ * socket that is closed with input unread is reset. */
+static void
+discard(struct client *c, size_t n)
+{
+	c->discarded += n;
+	buf_reset(&c->conn.in);
+	if (c->discarded > CLOSE_MAX)
+		c->dead = true;
+}
+
+static void
+take_input(struct client *c, int64_t now)
+{
+	const uint8_t *p = buf_head(&c->conn.in);
+	size_t n = buf_unread(&c->conn.in);
+	struct err err;
+
+	if (c->closing) {
+		discard(c, n);
+		return;
+	}
+	lifetime_heard(&c->life, now);
+	c->ping_end = c->arrived = 0;
+	h2_tick(c->h2, now);
+	(void)h2_input(c->h2, p, n, &err); /* h2_fault says more */
+	if (h2_fault(c->h2) == H2_NOT_HTTP2 && request_is_http1(p, n))
+		buf_putf(&c->conn.out,
+		    "HTTP/1.1 400 Bad Request\r\n"
+		    "Content-Type: text/plain\r\n"
+		    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+		    strlen(http1_text), http1_text);
+	check_fault(c, now);
+	buf_reset(&c->conn.in);
+	if (c->agent_known || *h2_agent(c->h2) == '\0')
+		return;
+	c->agent_known = true;
+	log_debug("client.agent", "%s is %s", c->from.text, h2_agent(c->h2));
+}
+
 void
-client_read(struct client *c)
+client_read(struct client *c, int64_t now)
 {
 	struct err err;
 
-	if (c->closing)
+	if (c->closing && !c->finished)
 		return;
 	switch (conn_read(&c->conn, READ_SIZE, &err)) {
 	case CONN_AGAIN:
@@ -79,53 +189,156 @@ client_read(struct client *c)
 		c->dead = true;
 		return;
 	case CONN_ERROR:
-		lost(c, &err);
+		if (c->closing)
+			c->dead = true;
+		else
+			lost(c, now, err.text);
 		return;
 	case CONN_OK:
+		take_input(c, now);
+		return;
+	}
+}
+
+/* While a PING is out: does what was sent before it still get on? */
+static void
+watch_progress(struct client *c, int64_t now)
+{
+	uint64_t sent = c->taken + buf_unread(&c->conn.out), arrived;
+	bool before = c->ping_end == 0 || c->arrived < c->ping_end;
+
+	if (c->life.pinged_at == 0)
+		return;
+	if (c->ping_end == 0 && h2_ping_sent(c->h2))
+		c->ping_end = sent;
+	arrived = c->taken - conn_unacked(&c->conn);
+	if (arrived <= c->arrived)
+		return;
+	if (before && c->arrived != 0)
+		lifetime_progress(&c->life, now);
+	c->arrived = arrived;
+}
+
+static void
+act(struct client *c, enum life_action action, int64_t now)
+{
+	const struct lifetime_rules *r = &c->rules->life;
+	char why[64];
+
+	switch (action) {
+	case LIFE_NOTHING:
+		break;
+	case LIFE_PING:
+		h2_ping(c->h2);
+		break;
+	case LIFE_NOTICE:
+		h2_notice(c->h2);
+		break;
+	case LIFE_GOAWAY:
+		h2_goaway(c->h2, c->life.leave);
+		break;
+	case LIFE_END_ALL:
+		h2_end_all(c->h2, c->life.leave);
+		break;
+	case LIFE_NO_PREFACE:
+		h2_too_slow(c->h2, "preface");
+		break;
+	case LIFE_NO_SETTINGS:
+		h2_too_slow(c->h2, "settings");
+		break;
+	case LIFE_DEAD:
+		metrics_refused(c->metrics, REFUSED_KEEPALIVE);
+		snprintf(why, sizeof(why), "no sign of life for %d s",
+		    (int)((r->keepalive_us + r->keepalive_timeout_us) /
+			SECONDS(1)));
+		lost(c, now, why);
+		break;
+	case LIFE_CLOSE:
+		c->dead = true;
 		break;
 	}
-	if (h2_input(c->h2, buf_head(&c->conn.in), buf_unread(&c->conn.in),
-		&err) == -1) {
-		log_info("client.refused", "%s: %s", c->from.text, err.text);
-		c->closing = true; /* after the GOAWAY that says why */
+}
+
+/* What is due by the clock. */
+static void
+keep_time(struct client *c, int64_t now)
+{
+	enum life_action action = LIFE_NOTHING;
+	struct life_facts f;
+
+	c->h2_at = h2_tick(c->h2, now);
+	if (c->closing) {
+		c->dead |= now >= c->closed_at;
+		return;
 	}
-	buf_reset(&c->conn.in);
+	watch_progress(c, now);
+	do {
+		f = (struct life_facts){ .greeted = h2_greeted(c->h2),
+			.settled = h2_settled(c->h2),
+			.noticed = h2_noticed(c->h2),
+			.spent = h2_spent(c->h2),
+			.streams = !h2_idle(c->h2) };
+		action = lifetime_step(&c->life, &f, now);
+		act(c, action, now);
+	} while (
+	    action != LIFE_NOTHING && !c->dead && h2_fault(c->h2) == H2_FINE);
+	check_fault(c, now);
+}
+
+static enum conn_result
+flush(struct client *c, int64_t now)
+{
+	size_t before = buf_unread(&c->conn.out);
+	enum conn_result sent;
+	struct err err;
+
+	sent = conn_flush(&c->conn, &err);
+	if (sent == CONN_ERROR && !c->closing)
+		lost(c, now, err.text);
+	else if (sent == CONN_ERROR)
+		c->dead = true;
+	else
+		c->taken += before - buf_unread(&c->conn.out);
+	return sent;
 }
 
 void
-client_write(struct client *c)
+client_write(struct client *c, int64_t now)
 {
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
-	if (c->draining && h2_idle(c->h2)) {
-		h2_goaway(c->h2);
-		c->draining = false;
-	}
+	keep_time(c, now);
 	for (int i = 0; i < WRITE_ROUNDS && !c->dead && sent == CONN_OK; i++) {
 		if (h2_output(c->h2, &c->conn.out, WRITE_SIZE, &err) == -1) {
-			lost(c, &err);
+			lost(c, now, err.text);
 			return;
 		}
+		check_fault(c, now);
 		if (buf_unread(&c->conn.out) == 0)
 			break;
-		if ((sent = conn_flush(&c->conn, &err)) == CONN_ERROR)
-			lost(c, &err);
+		sent = flush(c, now);
 	}
-	c->more = sent == CONN_OK &&
-	    (h2_want_write(c->h2) || (c->draining && h2_idle(c->h2)));
-	if (buf_unread(&c->conn.out) == 0 && h2_over(c->h2))
+	c->more = sent == CONN_OK && h2_want_write(c->h2);
+	if (buf_unread(&c->conn.out) > 0 || c->dead)
+		return;
+	if (!c->closing && h2_over(c->h2))
 		c->closing = true;
+	if (c->closing && h2_fault(c->h2) != H2_FINE && !c->finished) {
+		c->finished = true;
+		conn_finish(&c->conn);
+	}
 }
 
 void
 client_drain(struct client *c)
 {
-	c->draining = true;
+	lifetime_leave(&c->life, "shutting_down");
 }
 
 bool
 client_over(const struct client *c)
 {
-	return c->dead || (c->closing && buf_unread(&c->conn.out) == 0);
+	return c->dead ||
+	    (c->closing && !c->finished && buf_unread(&c->conn.out) == 0);
 }

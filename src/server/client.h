@@ -3,34 +3,57 @@
 
 #include <stdbool.h>
 
+#include "base/bucket.h"
 #include "grpc/h2.h"
 #include "net/conn.h"
+#include "server/lifetime.h"
 #include "server/session.h"
+
+/* What all clients share. */
+struct client_rules {
+	struct h2_limits h2;
+	struct lifetime_rules life;
+	struct bucket complaints; /* lines in the log about clients */
+	unsigned untold;          /* that were too many */
+};
 
 /* One accepted connection: a socket and the HTTP/2 on it. */
 struct client {
 	struct conn conn;
 	struct h2 *h2;
 	struct addr from;
-	bool more;     /* there is output left that the turn had no time for */
-	bool draining; /* GOAWAY, once no stream is open */
-	bool closing;  /* close once the output is gone */
-	bool dead;     /* close now */
+	struct client_rules *rules;
+	struct metrics *metrics;
+	struct lifetime life;
+	int64_t h2_at;     /* h2_tick is due */
+	uint64_t taken;    /* bytes that the socket took */
+	uint64_t arrived;  /* of those, as far as TCP knows, while pinged */
+	uint64_t ping_end; /* of those, where the PING ends; 0: not known */
+	size_t discarded;  /* bytes read while closing */
+	int64_t closed_at; /* closing: closed then at the latest */
+	bool more;         /* there is output left that the turn had no
+				time for */
+	bool closing;      /* close once the output is gone */
+	bool finished;     /* closing: FIN was sent, it may still read */
+	bool dead;         /* close now */
+	bool agent_known;  /* its user-agent was logged */
 	struct client *next;
 };
 
 /* Takes over fd, or closes it and returns NULL when out of memory. */
-struct client *
-client_new(int fd, const struct addr *from, struct session_list *sessions);
+struct client *client_new(int fd, const struct addr *from,
+    struct session_list *sessions, struct client_rules *rules);
 /* Ends every stream and closes. */
 void client_del(struct client *c);
 
 short client_want(const struct client *c);
+/* When client_write is due though nothing happened (monotonic us). */
+int64_t client_deadline(const struct client *c);
 /* Reads once. */
-void client_read(struct client *c);
-/* Writes what there is, up to a turn's share. */
-void client_write(struct client *c);
-/* No new streams; closes once those that are open have ended. */
+void client_read(struct client *c, int64_t now);
+/* Does what is due, then writes what there is, up to a turn's share. */
+void client_write(struct client *c, int64_t now);
+/* Asks for no new streams; closes once those that are open have ended. */
 void client_drain(struct client *c);
 /* Is it to be freed? */
 bool client_over(const struct client *c);

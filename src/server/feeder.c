@@ -7,6 +7,8 @@
 
 #define BATCH_DEFAULT ((uint32_t)256 * 1024)
 #define BATCH_MAX ((uint32_t)16 * 1024 * 1024)
+/* Who takes less is not moving: a window can be opened byte by byte. */
+#define MOVE_MIN 256
 
 /* Appends a framed message that is in the list's scratch buffer. */
 static void
@@ -219,8 +221,11 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 		else if ((stream->ending && s->batch_left == 0) || !advance(s))
 			break;
 	}
-	if (n > 0)
+	s->moved += n;
+	if (s->moved >= MOVE_MIN) {
+		s->moved = 0;
 		s->moved_at = s->list->now;
+	}
 	stream->mid_message = feeder_busy(s);
 	return n;
 }

@@ -18,8 +18,6 @@
 #include "server/probe.h"
 #include "server/session.h"
 
-/* How long a stream waits to be put in place before it is told to retry. */
-#define PG_GRACE SECONDS(30)
 /* How long clients get to take their last bytes at shutdown. */
 #define FLUSH_TIME SECONDS(2)
 /* Out of descriptors: how long no connection is accepted. */
@@ -46,6 +44,7 @@ struct server {
 	struct catalog catalog;
 	struct session_list sessions;
 	struct metrics metrics;
+	struct client_rules rules;
 	struct notify notify;
 	struct client *clients;
 	size_t client_count;
@@ -147,6 +146,17 @@ server_init(struct server *sv, const struct server_config *config,
 		.metrics = &sv->metrics,
 		.slow_timeout_us = config->slow_timeout_us,
 		.next_at = INT64_MAX };
+	sv->rules = (struct client_rules){ .life = config->life,
+		.h2 = { .max_streams = config->max_per_conn,
+		    .max_total = config->max_streams } };
+	sv->rules.h2.refused[H2_REFUSED_STREAMS] =
+	    &sv->metrics.refused[REFUSED_STREAMS];
+	sv->rules.h2.refused[H2_REFUSED_HEADERS] =
+	    &sv->metrics.refused[REFUSED_HEADERS];
+	sv->rules.h2.refused[H2_REFUSED_METHOD] =
+	    &sv->metrics.refused[REFUSED_UNKNOWN_METHOD];
+	sv->rules.h2.refused[H2_REFUSED_MALFORMED] =
+	    &sv->metrics.refused[REFUSED_MALFORMED];
 	buf_init(&sv->sessions.scratch, 65536);
 	for (size_t i = 0; i < config->required_count; i++)
 		if (consumers_require(&sv->consumers, config->required[i]))
@@ -214,6 +224,8 @@ prepare(struct server *sv, int64_t now)
 		*p = (struct pollfd){ c->conn.fd, client_want(c), 0 };
 		if (c->more)
 			until = now;
+		else if (client_deadline(c) < until)
+			until = client_deadline(c);
 	}
 	if (sv->sessions.next_at < until)
 		until = sv->sessions.next_at;
@@ -239,7 +251,8 @@ accept_clients(struct server *sv, int64_t now)
 			return;
 		}
 		sv->metrics.accepted++;
-		if ((c = client_new(fd, &from, &sv->sessions)) == NULL)
+		if ((c = client_new(fd, &from, &sv->sessions, &sv->rules)) ==
+		    NULL)
 			return;
 		c->next = sv->clients;
 		sv->clients = c;
@@ -255,23 +268,23 @@ accept_clients(struct server *sv, int64_t now)
 
 /* Acks first: what they free may be what the next event needs. */
 static void
-read_clients(struct server *sv)
+read_clients(struct server *sv, int64_t now)
 {
 	const struct pollfd *p = sv->polls + FD_CLIENTS;
 	struct client *c;
 
 	for (c = sv->clients; c != NULL; c = c->next, p++)
 		if ((p->revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			client_read(c);
+			client_read(c, now);
 }
 
 static void
-write_clients(struct server *sv)
+write_clients(struct server *sv, int64_t now)
 {
 	struct client *c;
 
 	for (c = sv->clients; c != NULL; c = c->next)
-		client_write(c);
+		client_write(c, now);
 }
 
 /* What a leaving client frees is for the next turn to use, at once. */
@@ -326,8 +339,8 @@ serve_streams(struct server *sv, int64_t now)
 		sessions_forget(&sv->sessions);
 	}
 	if (!walreceiver_streaming(&sv->wr))
-		sessions_end_waiting(&sv->sessions, now - PG_GRACE,
-		    GRPC_UNAVAILABLE,
+		sessions_end_waiting(&sv->sessions,
+		    now - sv->config->pg_grace_us, GRPC_UNAVAILABLE,
 		    sv->wr.last.kind != ERR_NONE
 			? sv->wr.last.text
 			: "replication has not started");
@@ -440,7 +453,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 
 	sv->sessions.now = now;
 	sv->again = false;
-	read_clients(sv);
+	read_clients(sv, now);
 	if ((p[FD_LISTENER].revents & POLLIN) != 0)
 		accept_clients(sv, now);
 	/* Before the last stream's leave ends the COPY. */
@@ -459,7 +472,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 		notify_send(&sv->notify, "READY=1");
 	}
 	serve_streams(sv, now);
-	write_clients(sv);
+	write_clients(sv, now);
 	sweep_clients(sv);
 	sessions_update(&sv->sessions);
 	ring_trim(&sv->ring, sessions_low(&sv->sessions),

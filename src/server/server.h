@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "server/lifetime.h"
 #include "server/walreceiver.h"
 
 struct server_config {
@@ -12,7 +13,10 @@ struct server_config {
 	size_t buffer_size;      /* of the ring, bytes */
 	int64_t slow_timeout_us; /* 0: slow clients are never ended */
 	int64_t drain_us;        /* how long acks are waited for at shutdown */
-	const char *const *required; /* names of consumers */
+	int64_t pg_grace_us; /* how long a stream waits to be put in place */
+	struct lifetime_rules life;         /* of clients' connections */
+	unsigned max_streams, max_per_conn; /* streams; 0: no limit in all */
+	const char *const *required;        /* names of consumers */
 	size_t required_count;
 };
 

@@ -51,7 +51,8 @@ struct session {
 	size_t offset;       /* bytes of the event that have been sent */
 	uint32_t batch_left; /* items of the batch being sent */
 	int64_t progress_at; /* the next progress is due */
-	int64_t moved_at;    /* something was taken */
+	int64_t moved_at;    /* something worth the name was taken */
+	size_t moved;        /* bytes taken since */
 	int64_t warned_at;   /* that it holds WAL back */
 	lsn_t warned_lsn;    /* acknowledged then */
 	uint64_t last_id;    /* LAST: the entry it does not get any more */

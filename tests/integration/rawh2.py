@@ -37,10 +37,12 @@ def messages(body):
 class RawClient:
     """One connection; window is what each stream may be sent, 0 nothing.
 
-    What came is in headers, trailers, body and reset, by stream.
+    What came is in headers, trailers, body and reset, by stream; goaways are
+    (last stream, error code, debug text). It answers PINGs while it reads.
     """
 
     def __init__(self, port, window=LARGEST):
+        self.goaways = []
         self.headers, self.trailers = {}, {}
         self.body, self.reset = {}, {}
         self.ended = set()
@@ -129,6 +131,8 @@ class RawClient:
     def _handle(self, event):
         stream = getattr(event, "stream_id", None)
         if isinstance(event, h2.events.ConnectionTerminated):
+            self.goaways.append((event.last_stream_id, event.error_code,
+                                 event.additional_data or b""))
             # The h2 package takes GOAWAY for the end of every stream.
             self.conn.state_machine.state = ConnectionState.CLIENT_OPEN
         elif isinstance(event, h2.events.ResponseReceived):

@@ -184,6 +184,9 @@ static const struct h2_method methods[] = {
 	{ NULL, NULL },
 };
 
+static uint64_t refused[H2_REFUSALS];
+static struct h2_limits limits;
+
 static inline int
 setup(void **state)
 {
@@ -193,7 +196,11 @@ setup(void **state)
 	chunk = SIZE_MAX;
 	at_open = NULL;
 	side_init(&caller);
-	server = h2_new_server(methods, &served_n);
+	memset(refused, 0, sizeof(refused));
+	limits = (struct h2_limits){ .max_streams = 100 };
+	for (int i = 0; i < H2_REFUSALS; i++)
+		limits.refused[i] = &refused[i];
+	server = h2_new_server(methods, &served_n, &limits);
 	client = h2_new_client();
 	return server == NULL || client == NULL ? -1 : 0;
 }
@@ -205,6 +212,7 @@ teardown(void **state)
 	(void)state;
 	h2_del(client);
 	h2_del(server);
+	assert_int_equal(limits.total, 0);
 	for (int i = 0; i < served_n; i++) {
 		assert_int_equal(served[i].opened, 1);
 		assert_int_equal(served[i].closed, 1);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "h2_pair.h"
 
 #define CALL "/test.Service/Call"
@@ -303,6 +304,33 @@ test_long_status_message(void **state)
 	assert_int_equal(strspn(caller.message, "%"), strlen(caller.message));
 }
 
+/* A text is cut between characters, wherever it has to be. */
+static void
+test_long_status_message_utf8(void **state)
+{
+	static const char *const chars[] = { "\xc3\xa9", "\xe2\x82\xac",
+		"\xf0\x9f\x90\x98" };
+	char text[3000];
+
+	for (size_t i = 0; i < 12; i++) {
+		const char *c = chars[i / 4];
+
+		memset(text, 'x', sizeof(text));
+		for (size_t k = i % 4; k + 8 < sizeof(text); k += strlen(c))
+			memcpy(text + k, c, strlen(c) + 1);
+		at_open = i % 2 == 0 ? respond : NULL;
+		call(&caller, CALL);
+		pump();
+		h2_end(served[0].stream, GRPC_NOT_FOUND, "%s", text);
+		pump();
+		assert_ended(&caller, GRPC_NOT_FOUND, NULL);
+		assert_true(strlen(caller.message) > 100);
+		assert_true(utf8_valid(caller.message, strlen(caller.message)));
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
 /* The client's end of the request; what the server sends still arrives. */
 static void
 test_finish(void **state)
@@ -434,7 +462,7 @@ test_goaway(void **state)
 	call(&caller, CALL);
 	pump();
 	assert_false(h2_over(server));
-	h2_goaway(server);
+	h2_goaway(server, "why");
 	buf_init(&wire, 4096);
 	assert_int_equal(h2_output(server, &wire, 4096, &err), 0);
 	call(&late, CALL);
@@ -460,7 +488,7 @@ static void
 test_goaway_just_before_a_call(void **state)
 {
 	(void)state;
-	h2_goaway(server);
+	h2_goaway(server, "why");
 	call(&caller, CALL);
 	pump();
 	assert_ended(&caller, GRPC_UNAVAILABLE, NULL);
@@ -604,6 +632,7 @@ main(void)
 		TEST(test_status_message_with_blanks),
 		TEST(test_every_code),
 		TEST(test_long_status_message),
+		TEST(test_long_status_message_utf8),
 		TEST(test_finish),
 		TEST(test_finish_in_mid_message),
 		TEST(test_cancel),

@@ -103,14 +103,14 @@ answer(struct side *x)
 	h2_respond(x->stream);
 }
 
-/* One call: a message there and back, the end; or, refused, no such method.
+/* One call: a message there and back, the end; or, unknown, no such method.
  * Returns -1 when a connection is of no more use. */
 static int
-converse_all(bool refused)
+converse_all(bool unknown)
 {
 	at_open = answer;
 	caller.stream = h2_call(client, "localhost",
-	    refused ? "/test.Service/None" : "/test.Service/Call", &handler,
+	    unknown ? "/test.Service/None" : "/test.Service/Call", &handler,
 	    &caller);
 	if (caller.stream == NULL)
 		return -1;
@@ -127,7 +127,7 @@ converse_all(bool refused)
 }
 
 static void
-try(bool refused, long n)
+try(bool unknown, long n)
 {
 	void *state = NULL;
 
@@ -136,13 +136,13 @@ try(bool refused, long n)
 	prepare(&caller);
 	allocations = 0;
 	fail_at = n;
-	if (converse_all(refused) == 0) {
+	if (converse_all(unknown) == 0) {
 		fail_at = 0;
 		if (caller.closed != 1)
 			fail_msg("allocation %ld: the call is still open", n);
 		if (caller.code == GRPC_OK)
 			assert_string_equal(buf_cstr(&caller.got),
-			    refused ? "" : "hello\nagain\n");
+			    unknown ? "" : "hello\nagain\n");
 	}
 	fail_at = 0;
 	teardown(&state);
@@ -152,16 +152,16 @@ static void
 every_allocation_fails(void **state)
 {
 	(void)state;
-	for (int refused = 0; refused <= 1; refused++) {
+	for (int unknown = 0; unknown <= 1; unknown++) {
 		long total;
 
-		try(refused != 0, 0);
+		try(unknown != 0, 0);
 		total = allocations;
 #ifndef __SANITIZE_ADDRESS__
 		assert_true(total > 20);
 #endif
 		for (long n = 1; n <= total; n++)
-			try(refused != 0, n);
+			try(unknown != 0, n);
 	}
 }
 

@@ -102,7 +102,8 @@ test_values(void **state)
 	(void)state;
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
-	memset(&q, '#', sizeof(q));
+	memset(q.path, '#', sizeof(q.path));
+	memset(q.consumer, '#', sizeof(q.consumer));
 	header(":path", "/p");
 	header("walstream-consumer", "billing");
 	assert_string_equal(q.path, "/p");
@@ -130,11 +131,13 @@ test_long_consumer(void **state)
 	memset(value, 'x', sizeof(value));
 	for (size_t n = 0; n < sizeof(value); n += n < 260 ? 1 : 947) {
 		value[n] = '\0';
+		q.bytes = q.count = 0;
 		header("walstream-consumer", value);
 		assert_int_equal(q.long_consumer, n > REQUEST_MAX_VALUE);
 		assert_string_equal(q.consumer, q.long_consumer ? "" : value);
 		value[n] = 'x';
 	}
+	q.bytes = 0;
 	/* The last one counts. */
 	header("walstream-consumer", "billing");
 	assert_false(q.long_consumer);
@@ -170,6 +173,102 @@ test_others(void **state)
 	assert_int_equal(q.bytes, 43 + 60 + 39 + bytes);
 }
 
+static void
+test_timeouts(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t us; /* -1: it is none */
+	} timeouts[] = { { "1H", 3600000000 }, { "1M", 60000000 },
+		{ "1S", 1000000 }, { "1m", 1000 }, { "1u", 1 }, { "1n", 1 },
+		{ "1000n", 1 }, { "1001n", 2 }, { "0n", 0 }, { "0S", 0 },
+		{ "00000001S", 1000000 }, { "99999999S", 99999999000000 },
+		{ "99999999H", 359999996400000000 }, { "", -1 }, { "S", -1 },
+		{ "1", -1 }, { "12345678", -1 }, { "123456789S", -1 },
+		{ "-1S", -1 }, { "+1S", -1 }, { " 1S", -1 }, { "1S ", -1 },
+		{ "1s", -1 }, { "1h", -1 }, { "1.5S", -1 }, { "0x1S", -1 },
+		{ "1SS", -1 }, { "S1", -1 } };
+	int64_t us;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(timeouts); i++) {
+		size_t n = strlen(timeouts[i].text);
+		uint8_t *p = guard_copy(timeouts[i].text, n);
+
+		us = -1;
+		assert_int_equal(request_timeout(p, n, &us),
+		    timeouts[i].us == -1 ? -1 : 0);
+		assert_true(us == timeouts[i].us);
+		guard_free(p, n);
+	}
+	assert_false(q.has_timeout);
+	header("grpc-timeout", "5S");
+	assert_true(q.has_timeout && !q.bad_timeout);
+	assert_true(q.timeout_us == 5000000);
+	header("grpc-timeout", "5");
+	assert_true(q.bad_timeout);
+}
+
+static void
+test_http1(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is;
+	} texts[] = { { "GET / HTTP/1.1\r\n", true }, { "GET ", true },
+		{ "POST /x", true }, { "OPTIONS *", true }, { "GET", false },
+		{ "get /", false }, { "", false }, { "PRI * HTTP/2.0", false },
+		{ "PROXY TCP4 1.2.3.4", false }, { "SSH-2.0", false },
+		{ "\x16\x03\x01", false } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		size_t n = strlen(texts[i].text);
+		uint8_t *p = guard_copy(texts[i].text, n);
+
+		assert_int_equal(request_is_http1(p, n), texts[i].is);
+		guard_free(p, n);
+	}
+}
+
+static void
+test_agent(void **state)
+{
+	char value[300];
+
+	(void)state;
+	header("user-agent", "grpc-go/1.60");
+	assert_string_equal(q.agent, "grpc-go/1.60");
+	memset(value, 'x', sizeof(value));
+	value[299] = '\0';
+	header("user-agent", value);
+	assert_int_equal(strlen(q.agent), REQUEST_MAX_AGENT);
+}
+
+/* What is too much is counted and not looked at. */
+static void
+test_too_large(void **state)
+{
+	char value[8193];
+
+	(void)state;
+	memset(value, 'x', sizeof(value));
+	value[8192 - 32 - 1] = '\0';
+	header("x", value);
+	assert_int_equal(q.bytes, 8192);
+	assert_false(request_too_large(&q));
+	header(":path", "/p");
+	assert_true(request_too_large(&q));
+	assert_string_equal(q.path, "");
+	memset(&q, 0, sizeof(q));
+	for (int i = 0; i < REQUEST_MAX_HEADERS; i++)
+		header("", "");
+	assert_false(request_too_large(&q));
+	header(":path", "/p");
+	assert_true(request_too_large(&q));
+	assert_string_equal(q.path, "");
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 int
@@ -182,6 +281,10 @@ main(void)
 		TEST(test_values),
 		TEST(test_long_consumer),
 		TEST(test_others),
+		TEST(test_timeouts),
+		TEST(test_http1),
+		TEST(test_agent),
+		TEST(test_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
