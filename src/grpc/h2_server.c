@@ -172,8 +172,9 @@ goaway_sent(struct h2 *h, const nghttp2_goaway *g)
 {
 	if (g->error_code == NGHTTP2_NO_ERROR) {
 		if (g->last_stream_id == INT32_MAX)
-			nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
-			    (const uint8_t *)H2_NOTICE);
+			h2_check(h,
+			    nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE,
+				(const uint8_t *)H2_NOTICE));
 		return;
 	}
 	h->told = true;

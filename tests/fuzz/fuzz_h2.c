@@ -124,6 +124,8 @@ static const struct h2_method methods[] = {
 	{ NULL, NULL },
 };
 
+static struct h2_limits limits = { .max_streams = 20 };
+
 static void
 begin_call(struct h2 *h)
 {
@@ -160,6 +162,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t step, take, n;
+	int64_t now = 1000000;
+	uint8_t first;
 	struct buf out;
 	struct err err;
 	uint8_t *copy;
@@ -169,9 +173,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	open_calls = 0;
+	first = data[0];
 	step = data[0] >> 1;
 	h = (data[0] & 1) != 0 ? h2_new_client()
-			       : h2_new_server(methods, &open_calls);
+			       : h2_new_server(methods, &open_calls, &limits);
 	assert(h != NULL);
 	buf_init(&out, (size_t)1 << 20);
 	if ((data[0] & 1) != 0) {
@@ -185,10 +190,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ok = h2_input(h, copy, take, &err) == 0;
 		assert(ok || *err.text != '\0');
 		free(copy);
+		now += 10000;
+		if ((first & 1) == 0)
+			h2_tick(h, now);
 		ok = drain(h, &out) && ok && !h2_over(h);
 		assert(open_calls >= 0 && open_calls <= MAX_CALLS);
 	}
-	h2_goaway(h);
+	if ((first & 1) == 0)
+		h2_goaway(h, "over");
 	drain(h, &out);
 	h2_del(h);
 	assert(open_calls == 0);

@@ -45,6 +45,8 @@ static const struct h2_method methods[] = {
 	{ NULL, NULL },
 };
 
+static struct h2_limits limits = { .max_streams = 10 };
+
 struct scene {
 	struct ring ring;
 	struct quorum quorum;
@@ -73,7 +75,7 @@ connect_again(struct scene *x)
 
 	if (x->h2 != NULL)
 		h2_del(x->h2);
-	x->h2 = h2_new_server(methods, &x->list);
+	x->h2 = h2_new_server(methods, &x->list, &limits);
 	assert(x->h2 != NULL);
 	x->next_id = 1;
 	x->over = h2_input(x->h2, (const uint8_t *)hello, sizeof(hello) - 1,
@@ -342,6 +344,7 @@ turn(struct scene *x, const uint8_t *p, size_t n)
 	struct err err;
 
 	x->list.now += n > 0 ? MS(50) * p[0] : 0;
+	h2_tick(x->h2, x->list.now);
 	quorum_confirm(&x->quorum);
 	sessions_place(&x->list);
 	sessions_update(&x->list);

@@ -45,9 +45,10 @@ ERRORS = {
 # the C library's locks do not take what no kernel says of a futex: for memory
 # there is test_malloc.py.
 HARMLESS = set("""
-    access brk futex rt_sigaction rt_sigprocmask arch_prctl execve exit exit_group fstat geteuid getpid getuid gettid
-    ioctl lseek madvise prlimit64 rseq rt_sigreturn set_robust_list
-    set_tid_address shutdown sched_getaffinity uname sched_yield clock_gettime
+    access arch_prctl brk clock_gettime execve exit exit_group fstat futex
+    getegid geteuid getgid getpid gettid getuid ioctl lseek madvise
+    prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity
+    sched_yield set_robust_list set_tid_address shutdown sysinfo uname
     """.split())
 OFTEN = ["3+5", "2+2"]  # the third and every fifth after it, and so on
 ON = ["4+"]             # from the fourth on
