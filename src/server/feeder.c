@@ -7,7 +7,8 @@
 
 #define BATCH_DEFAULT ((uint32_t)256 * 1024)
 #define BATCH_MAX ((uint32_t)16 * 1024 * 1024)
-/* Who takes less is not moving: a window can be opened byte by byte. */
+/* Who takes less, and not all there is, is not moving: a window can be opened
+ * byte by byte. */
 #define MOVE_MIN 256
 
 /* Appends a framed message that is in the list's scratch buffer. */
@@ -224,7 +225,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	}
 	s->list->metrics->sent_bytes += n;
 	s->moved += n;
-	if (s->moved >= MOVE_MIN) {
+	if (s->moved >= MOVE_MIN || (n > 0 && n < cap)) { /* or all there is */
 		s->moved = 0;
 		s->moved_at = s->list->now;
 	}
