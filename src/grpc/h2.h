@@ -37,6 +37,8 @@ struct h2_stream {
 	struct frame in;
 	struct request *request; /* server: until the headers are complete */
 	int64_t deadline_at;     /* server: of grpc-timeout; INT64_MAX none */
+	const char *held;        /* server: HTTP status that waits for the end
+				    of the request, or NULL */
 	size_t said;             /* server: of message, as a text of its own */
 	enum grpc_code code;     /* of the trailers, sent or received */
 	char message[512];

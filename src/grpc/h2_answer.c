@@ -9,7 +9,9 @@
 /* A server's answers: who serves a request, or why nobody does; response
  * headers and trailers. */
 
-/* How long who does not speak gRPC may take to read that he should. */
+/* How long who does not speak gRPC may take to end his request before it is
+ * answered, and then to read that he should. */
+#define HOLD_TIME MS(500)
 #define TEXT_TIME SECONDS(10)
 
 void
@@ -136,9 +138,28 @@ read_text(nghttp2_session *ng, int32_t id, uint8_t *to, size_t cap,
 	return (ssize_t)len;
 }
 
-/* An answer to what is no gRPC: a text to read, and the status all the same. */
+static void
+set_deadline(struct h2_stream *s, int64_t us)
+{
+	s->deadline_at = s->h2->now + us;
+	if (s->deadline_at < s->h2->deadline_at)
+		s->h2->deadline_at = s->deadline_at;
+}
+
+/* An answer to what is no gRPC: a text to read, and the status all the same.
+ * It waits for the end of the request: what is wrong with that comes first. */
 static void
 refuse_http(struct h2_stream *s, const char *http_status, enum grpc_code code)
+{
+	s->ending = true;
+	s->code = code;
+	s->held = http_status;
+	set_deadline(s, HOLD_TIME);
+	h2_count_refusal(s->h2, H2_REFUSED_MALFORMED);
+}
+
+void
+h2_answer_held(struct h2_stream *s)
 {
 	static const char text[] = "this port speaks gRPC: POST with the "
 				   "content-type application/grpc";
@@ -146,18 +167,15 @@ refuse_http(struct h2_stream *s, const char *http_status, enum grpc_code code)
 	nghttp2_nv headers[4];
 	nghttp2_data_provider data = { { .ptr = s }, read_text };
 
-	snprintf(number, sizeof(number), "%d", code);
-	headers[0] = h2_nv(":status", http_status);
+	snprintf(number, sizeof(number), "%d", s->code);
+	headers[0] = h2_nv(":status", s->held);
 	headers[1] = h2_nv("content-type", "text/plain");
 	headers[2] = h2_nv("grpc-status", number);
 	headers[3] = h2_nv("grpc-message", text);
 	snprintf(s->message, sizeof(s->message), "%s\n", text);
-	s->ending = s->responded = true;
-	s->code = code;
-	s->deadline_at = s->h2->now + TEXT_TIME;
-	if (s->deadline_at < s->h2->deadline_at)
-		s->h2->deadline_at = s->deadline_at;
-	h2_count_refusal(s->h2, H2_REFUSED_MALFORMED);
+	s->responded = true;
+	s->held = NULL;
+	set_deadline(s, TEXT_TIME);
 	h2_check(s->h2,
 	    nghttp2_submit_response(s->h2->ng, s->id, headers, 4, &data));
 }
@@ -207,9 +225,7 @@ h2_dispatch(struct h2_stream *s, struct request *q)
 		h2_stream_attach(s, m->handler);
 		s->in.encoded = q->encoded;
 		if (q->has_timeout)
-			s->deadline_at = h->now + q->timeout_us;
-		if (s->deadline_at < h->deadline_at)
-			h->deadline_at = s->deadline_at;
+			set_deadline(s, q->timeout_us);
 		m->handler->open(s, h->arg);
 	}
 }

@@ -74,6 +74,8 @@ int h2_give_up_flood(struct h2 *h, enum h2_flood kind);
 void h2_count_refusal(struct h2 *h, enum h2_refusal why);
 /* The request headers are complete: who serves it, or why nobody does. */
 void h2_dispatch(struct h2_stream *s, struct request *q);
+/* Gives the answer that s->held is. */
+void h2_answer_held(struct h2_stream *s);
 /* The head of a frame came: is there such a stream? If not, gives up. */
 void h2_check_stream(struct h2 *h);
 /* A server's first frame, as nghttp2 made it: its SETTINGS. */

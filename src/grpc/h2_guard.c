@@ -20,6 +20,7 @@ enum frame_type {
 	RST_STREAM = 3,
 	SETTINGS = 4,
 	PING = 6,
+	GOAWAY = 7,
 	WINDOW_UPDATE = 8,
 	CONTINUATION = 9
 };
@@ -35,6 +36,8 @@ static const struct {
 	[H2_FLOOD_RESETS] = { "too_many_resets", 200, MS(100) },
 	[H2_FLOOD_ERRORS] = { "too_many_errors", 100, MS(200) },
 	[H2_FLOOD_REFUSALS] = { "too_many_streams", 1000, MS(100) },
+	[H2_FLOOD_REQUESTS] = { "too_many_requests", 10000, 100 },
+	[H2_FLOOD_GOAWAYS] = { "too_many_goaways", 10, SECONDS(1) },
 	[H2_FLOOD_EMPTY_DATA] = { "too_many_empty_frames", 200, MS(10) },
 	[H2_FLOOD_PRIORITY] = { "too_many_priorities", 500, MS(10) },
 	[H2_FLOOD_SETTINGS] = { "too_many_settings", 100, MS(100) },
@@ -107,6 +110,8 @@ kind_of(const struct h2_guard *g, uint8_t first)
 		return len > 0 || (flags & END_STREAM) != 0
 		    ? H2_FLOOD_NONE
 		    : H2_FLOOD_EMPTY_DATA;
+	case HEADERS:
+		return H2_FLOOD_REQUESTS;
 	case PRIORITY:
 		return H2_FLOOD_PRIORITY;
 	case RST_STREAM:
@@ -115,6 +120,8 @@ kind_of(const struct h2_guard *g, uint8_t first)
 		return H2_FLOOD_SETTINGS;
 	case PING:
 		return (flags & ACK) != 0 ? H2_FLOOD_PONGS : H2_FLOOD_NONE;
+	case GOAWAY:
+		return H2_FLOOD_GOAWAYS;
 	case WINDOW_UPDATE:
 		return H2_FLOOD_WINDOWS;
 	default:

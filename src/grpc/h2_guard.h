@@ -16,9 +16,11 @@
 
 enum h2_flood {
 	H2_FLOOD_NONE,
-	H2_FLOOD_RESETS,     /* by the peer (CVE-2023-44487) */
-	H2_FLOOD_ERRORS,     /* ours, for what it did (CVE-2025-8671) */
-	H2_FLOOD_REFUSALS,   /* streams above the limit */
+	H2_FLOOD_RESETS,   /* by the peer (CVE-2023-44487) */
+	H2_FLOOD_ERRORS,   /* ours, for what it did (CVE-2025-8671) */
+	H2_FLOOD_REFUSALS, /* streams above the limit */
+	H2_FLOOD_REQUESTS, /* and what comes for streams that are over */
+	H2_FLOOD_GOAWAYS,
 	H2_FLOOD_EMPTY_DATA, /* (CVE-2019-9518) */
 	H2_FLOOD_PRIORITY,   /* (CVE-2019-9513) */
 	H2_FLOOD_SETTINGS,   /* (CVE-2019-9515) */

@@ -84,8 +84,11 @@ on_request(struct h2_stream *s, const nghttp2_frame *f)
 		free(q);
 		s->request = NULL;
 	}
-	if (f->hd.flags & NGHTTP2_FLAG_END_STREAM)
-		h2_peer_done(s);
+	if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+		return;
+	h2_peer_done(s);
+	if (s->held != NULL)
+		h2_answer_held(s);
 }
 
 static int
@@ -352,6 +355,10 @@ h2_new_server(const struct h2_method *methods, void *arg,
 static void
 expire(struct h2_stream *s)
 {
+	if (s->held != NULL) {
+		h2_answer_held(s);
+		return;
+	}
 	if (s->responded)
 		h2_check(s->h2,
 		    nghttp2_submit_rst_stream(s->h2->ng, NGHTTP2_FLAG_NONE,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,15 @@ be_client(struct tls *t)
 	SSL_set_cert_cb(t->ssl, cert_wanted, t);
 	return !s->sni || !tls_name_is_sni(s->host) ||
 	    SSL_set_tlsext_host_name(t->ssl, s->host) == 1;
+}
+
+int
+tls_init(struct err *err)
+{
+	if (OPENSSL_init_ssl(0, NULL) == 1 &&
+	    OSSL_LIB_CTX_get0_global_default() != NULL && RAND_status() == 1)
+		return 0;
+	return err_set(err, ERR_NOMEM, "OpenSSL cannot be set up");
 }
 
 struct tls *

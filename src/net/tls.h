@@ -19,6 +19,10 @@
  */
 struct tls;
 
+/* OpenSSL sets itself up when it is first used, and when it cannot, crashes
+ * then: so it is asked at the start. Returns 0, or -1 with ERR_NOMEM. */
+int tls_init(struct err *err);
+
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
 
 /* The client's side on a connected socket, which stays the caller's. s has to

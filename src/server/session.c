@@ -94,10 +94,15 @@ session_detach(struct session *s)
 	session_set_state(s, SESSION_GONE);
 	metrics_ended(l->metrics, s->stream->code);
 	s->moved_at = s->list->now;
-	log_info("session.closed",
-	    "stream%s closed: %" PRIu64
-	    " events sent, acknowledged up to " LSN_FMT ", %u left",
-	    session_who(s), s->sent, LSN_ARG(s->member.acked), l->attached);
+	if (in_place)
+		log_info("session.closed",
+		    "stream%s closed: %" PRIu64
+		    " events sent, acknowledged up to " LSN_FMT ", %u left",
+		    session_who(s), s->sent, LSN_ARG(s->member.acked),
+		    l->attached);
+	else /* there can be any number of them */
+		log_limited(LOG_INFO, "session.closed",
+		    "stream%s closed before it was in place", session_who(s));
 	s->consumer = NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "h2_raw.h"
 #include "rnd.h"
 
@@ -49,6 +50,9 @@ test_requests(void **state)
 		put_request(requests[i].method, requests[i].content_type,
 		    requests[i].path, no_more, 0);
 		assert_int_equal(exchange(), 0);
+		h2_tick(server,
+		    SECONDS(1)); /* what is no gRPC waits for that */
+		assert_int_equal(exchange(), 0);
 		assert_int_equal(served_n, requests[i].http_status == 0);
 		assert_int_equal(caller.closed, requests[i].http_status != 0);
 		assert_int_equal(caller.http_status, requests[i].http_status);
@@ -57,6 +61,26 @@ test_requests(void **state)
 		assert_int_equal(teardown_raw(state), 0);
 		assert_int_equal(setup_raw(state), 0);
 	}
+}
+
+/* What is no gRPC is answered when it has ended, or has had time to: so that
+ * what is wrong with the rest of it is told, and not met by a stream that is
+ * over. */
+static void
+test_held(void **state)
+{
+	put_request("POST", "text/html", CALL, no_more, 0);
+	assert_int_equal(exchange(), 0);
+	assert_int_equal(caller.http_status, 0);
+	h2_tick(server, SECONDS(1));
+	assert_int_equal(exchange(), 0);
+	assert_int_equal(caller.http_status, 415);
+	assert_int_equal(teardown_raw(state), 0);
+	assert_int_equal(setup_raw(state), 0);
+	put_request("POST", "text/html", CALL, no_more, END_STREAM);
+	assert_int_equal(exchange(), 0);
+	assert_non_null(caller.stream); /* the client has not half-closed */
+	assert_int_equal(caller.stream->http_status, 415);
 }
 
 static void
@@ -432,6 +456,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_requests),
+		TEST(test_held),
 		TEST(test_long_path),
 		TEST(test_headers_too_large),
 		TEST(test_consumer),
