@@ -129,6 +129,15 @@ consumer_placed(struct consumers *cs, struct consumer *c)
 	quorum_leave(cs->quorum, &c->hold);
 }
 
+unsigned
+consumer_broke(struct consumer *c, struct ring_pos large)
+{
+	if (!ring_pos_le(large, c->large) || !ring_pos_le(c->large, large))
+		c->breaks = 0;
+	c->large = large;
+	return ++c->breaks;
+}
+
 void
 consumer_release(struct consumers *cs, struct consumer *c,
     const struct quorum_member *m, lsn_t told)

@@ -5,6 +5,7 @@
 
 #include "base/lsn.h"
 #include "feed/quorum.h"
+#include "feed/ring.h"
 
 /*
  * Named consumers: what each has acknowledged is remembered while walstream
@@ -21,6 +22,9 @@ struct consumer {
 	/* It was sent this, and the server has nothing above cut_lsn: whoever
 	 * tells it resets both. 0: so far all is well. */
 	lsn_t void_lsn, cut_lsn;
+	struct ring_pos large; /* its streams broke off at this event, so often
+				  in a row */
+	unsigned breaks;
 	struct quorum_member hold; /* in the quorum in its place */
 	struct consumer *next;
 };
@@ -53,6 +57,9 @@ void consumers_cut(struct consumers *cs, lsn_t lsn);
 void consumer_claim(struct consumers *cs, struct consumer *c, void *stream);
 /* The stream's own member is in the quorum now. */
 void consumer_placed(struct consumers *cs, struct consumer *c);
+/* A stream of it has broken off, by its client's doing, at an event that is
+ * large. Returns how often that was so with this one, in a row. */
+unsigned consumer_broke(struct consumer *c, struct ring_pos large);
 /* The stream leaves the name; m: its member, NULL when it never had a place;
  * told: the highest pg_lsn it was sent. */
 void consumer_release(struct consumers *cs, struct consumer *c,

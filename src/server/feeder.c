@@ -10,6 +10,8 @@
 /* Who takes less, and not all there is, is not moving: a window can be opened
  * byte by byte. */
 #define MOVE_MIN 256
+/* Near the limit of gRPC libraries, 4 MiB. */
+#define LARGE ((uint32_t)4 * 1024 * 1024 - 64)
 
 /* Appends a framed message that is in the list's scratch buffer. */
 static void
@@ -153,6 +155,8 @@ advance(struct session *s)
 			put_item_head(s, e->len - FRAME_HEAD);
 		s->offset = s->start.batch ? FRAME_HEAD : 0;
 		s->in_event = true;
+		if (e->len > LARGE)
+			s->large = e->pos;
 	}
 	if (s->start.batch)
 		s->batch_left--;

@@ -17,6 +17,8 @@
 #define MAX_START_MESSAGE 32768
 /* The relation of a table of 1600 columns with long names. */
 #define OUT_MAX ((size_t)4 * 1024 * 1024)
+/* So often a stream breaks off at one event before that is said. */
+#define BREAKS 3
 
 void
 session_set_state(struct session *s, enum session_state state)
@@ -79,6 +81,26 @@ session_told(const struct session *s)
 	return s->sent > 0 ? s->member.sent : 0;
 }
 
+/* The same event each time: it may be more than the client takes. */
+static void
+note_break(const struct session *s)
+{
+	unsigned n;
+
+	if (s->stream->ending || s->large.commit_lsn == 0 ||
+	    quorum_position(&s->member) > s->large.commit_lsn)
+		return;
+	n = consumer_broke(s->consumer, s->large);
+	if (n >= BREAKS)
+		log_limited(LOG_WARN, "session.too_large",
+		    "stream%s broke off %u times in a row at the event %" PRIu32
+		    " of the transaction " LSN_FMT ", which has more than the "
+		    "4 MiB that gRPC libraries take if they are not told "
+		    "otherwise",
+		    session_who(s), n, s->large.seq,
+		    LSN_ARG(s->large.commit_lsn));
+}
+
 void
 session_detach(struct session *s)
 {
@@ -87,6 +109,8 @@ session_detach(struct session *s)
 
 	if (s->state == SESSION_GONE)
 		return;
+	if (s->consumer != NULL && in_place)
+		note_break(s);
 	if (s->consumer != NULL && s->consumer->stream == s)
 		consumer_release(l->consumers, s->consumer,
 		    in_place ? &s->member : NULL, session_told(s));

@@ -50,16 +50,18 @@ struct session {
 	 * the rest of the event below the walk's cursor. */
 	struct buf out;
 	bool in_event;
-	size_t offset;       /* bytes of the event that have been sent */
-	uint32_t batch_left; /* items of the batch being sent */
-	int64_t progress_at; /* the next progress is due */
-	int64_t moved_at;    /* something worth the name was taken */
-	size_t moved;        /* bytes taken since */
-	int64_t warned_at;   /* that it holds WAL back */
-	lsn_t warned_lsn;    /* acknowledged then */
-	uint64_t last_id;    /* LAST: the entry it does not get any more */
-	uint64_t sent, acks; /* for the log */
-	uint64_t number;     /* the how-manieth it is; of no other stream */
+	size_t offset;         /* bytes of the event that have been sent */
+	struct ring_pos large; /* the last event that may be too large for its
+				  client; commit_lsn 0: none */
+	uint32_t batch_left;   /* items of the batch being sent */
+	int64_t progress_at;   /* the next progress is due */
+	int64_t moved_at;      /* something worth the name was taken */
+	size_t moved;          /* bytes taken since */
+	int64_t warned_at;     /* that it holds WAL back */
+	lsn_t warned_lsn;      /* acknowledged then */
+	uint64_t last_id;      /* LAST: the entry it does not get any more */
+	uint64_t sent, acks;   /* for the log */
+	uint64_t number;       /* the how-manieth it is; of no other stream */
 	struct session *next, *prev;
 };
 

@@ -51,6 +51,7 @@ update_idle(struct session *s)
 	lsn_t complete = l->wr->publish->complete_lsn;
 	int64_t interval = MS(s->start.progress_interval_ms);
 
+	s->moved_at = l->now; /* what comes next has its own time */
 	if (!s->start.exact)
 		quorum_served(&s->member, complete);
 	else if (interval == 0)

@@ -13,7 +13,6 @@ import grpc
 
 import rawframes as h2
 from bystander import MIB, rows
-from fakecheck import owed
 from proc import REPOSITORY
 from waiting import SCALE, until
 
@@ -500,8 +499,6 @@ def test_too_large_for_client(bench, case):
                 == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@owed("a stream that breaks off at the same event again and again is not"
-      " pointed out")
 @rows("G48", {"said": 5 * MIB})
 def test_too_large_is_said(bench, case):
     """After the same event was refused some times, the log says so."""

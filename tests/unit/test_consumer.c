@@ -214,6 +214,20 @@ test_limit(void **state)
 	end(&f);
 }
 
+/* The same place in a row counts. */
+static void
+test_breaks(void **state)
+{
+	const struct ring_pos one = { 100, 1, 0 }, two = { 100, 2, 0 };
+	struct consumer c = { .name = NULL };
+
+	(void)state;
+	assert_int_equal(consumer_broke(&c, one), 1);
+	assert_int_equal(consumer_broke(&c, one), 2);
+	assert_int_equal(consumer_broke(&c, two), 1);
+	assert_int_equal(consumer_broke(&c, one), 1);
+}
+
 int
 main(void)
 {
@@ -225,6 +239,7 @@ main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_breaks),
 	};
 
 	return cmocka_run_group_tests_name("consumer", tests, NULL, NULL);
