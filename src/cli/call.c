@@ -201,6 +201,8 @@ call_begin(struct call *c, const char *address, const char *default_host,
 		return -1;
 	if ((c->h2 = h2_new_client()) == NULL)
 		return err_set(&c->err, ERR_NOMEM, "out of memory");
+	if (c->secure)
+		h2_set_secure(c->h2);
 	if (buf_unread(&c->authorization) > 0)
 		h2_authorize(c->h2, buf_cstr(&c->authorization));
 	if ((c->stream = h2_call(c->h2, authority(c, address, host), path,

@@ -184,6 +184,8 @@ void h2_cancel(struct h2_stream *s);
 /* Client: every call from now on has this authorization, which stays the
  * caller's; a peer is not to index it. */
 void h2_authorize(struct h2 *h, const char *authorization);
+/* Client: what is below is TLS, and the scheme https. */
+void h2_set_secure(struct h2 *h);
 /* Client: starts a call on the connection. NULL when out of memory. */
 struct h2_stream *h2_call(struct h2 *h, const char *authority, const char *path,
     const struct h2_handler *handler, void *user);

@@ -169,13 +169,20 @@ h2_authorize(struct h2 *h, const char *authorization)
 	h->authorization = authorization;
 }
 
+void
+h2_set_secure(struct h2 *h)
+{
+	h->secure = true;
+}
+
 struct h2_stream *
 h2_call(struct h2 *h, const char *authority, const char *path,
     const struct h2_handler *handler, void *user)
 {
 	nghttp2_nv headers[] = { h2_nv(":method", "POST"),
-		h2_nv(":scheme", "http"), h2_nv(":path", path),
-		h2_nv(":authority", authority), h2_nv("te", "trailers"),
+		h2_nv(":scheme", h->secure ? "https" : "http"),
+		h2_nv(":path", path), h2_nv(":authority", authority),
+		h2_nv("te", "trailers"),
 		h2_nv("content-type", "application/grpc"),
 		h2_nv("user-agent", "walstream/" VERSION),
 		h2_nv("authorization",

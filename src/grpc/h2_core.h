@@ -22,6 +22,7 @@ struct h2 {
 	struct h2_stream *streams, *dead;
 	bool failed;               /* out of memory: something was not queued */
 	const char *authorization; /* a client's, or NULL */
+	bool secure;               /* a client's: over TLS */
 
 	/* A server's: */
 	struct h2_limits *limits;
