@@ -303,16 +303,13 @@ static void
 reload(struct server *sv)
 {
 	struct err err;
-	bool failed = false;
 	unsigned n;
 
 	if (listeners_reload(&sv->listeners, &err) == -1) {
-		failed = true;
 		log_error("tls.reload_failed",
 		    "what was read before stays in use: %s", err.text);
 	}
 	if (access_reload(&sv->access, &err) == -1) {
-		failed = true;
 		log_error("access.reload_failed",
 		    "the tokens stay as they were: %s", err.text);
 	}
@@ -320,8 +317,7 @@ reload(struct server *sv)
 	if (n > 0)
 		log_info("access.revoked",
 		    "%u streams ended: their tokens are gone or changed", n);
-	if (!failed)
-		log_info("server.reloaded", "SIGHUP: read anew");
+	log_info("server.reloaded", "SIGHUP: read anew");
 }
 
 /* Whoever gets at the port gets at the data. */

@@ -1,5 +1,7 @@
 #include "server/signals.h"
 
+#include <stddef.h>
+
 volatile sig_atomic_t signals_stop, signals_reload, signals_dump;
 
 static void

@@ -112,10 +112,18 @@ on_closed(struct h2_stream *s)
 	free(c);
 }
 
-static const struct h2_handler serve = { MAX_MESSAGE, on_open, NULL, on_message,
-	on_half_closed, on_pull, on_closed };
-static const struct h2_handler ask = { MAX_MESSAGE, on_open, on_responded,
-	on_answer, NULL, on_pull, on_closed };
+static const struct h2_handler serve = { .max_message = MAX_MESSAGE,
+	.open = on_open,
+	.message = on_message,
+	.half_closed = on_half_closed,
+	.pull = on_pull,
+	.closed = on_closed };
+static const struct h2_handler ask = { .max_message = MAX_MESSAGE,
+	.open = on_open,
+	.responded = on_responded,
+	.message = on_answer,
+	.pull = on_pull,
+	.closed = on_closed };
 
 static const struct h2_method methods[] = {
 	{ "/plugin.PluginService/Session", &serve },
