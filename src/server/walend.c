@@ -66,6 +66,16 @@ take_row(struct walend *w, const struct wire_msg *msg, struct err *err)
 	return 0;
 }
 
+/* The next try is not before then: a server that is connected to anew over and
+ * over, as for rewinds, is not asked more often for that. */
+static void
+rest(struct walend *w, int64_t at)
+{
+	pgconn_close(&w->pg);
+	w->asked = false;
+	w->due_at = at;
+}
+
 static int
 take_answer(struct walend *w, int64_t now, struct err *err)
 {
@@ -77,8 +87,9 @@ take_answer(struct walend *w, int64_t now, struct err *err)
 			return -1;
 		if (msg.type != PQ_READY)
 			continue;
-		w->asked = false;
-		w->due_at = now + INTERVAL;
+		/* An idle backend would hold a smart shutdown up. */
+		rest(w, now + INTERVAL);
+		return 0;
 	}
 	return got;
 }
@@ -112,16 +123,6 @@ step(struct walend *w, short revents, int64_t now, struct err *err)
 	if (w->pg.state != PGCONN_READY)
 		return pgconn_step(&w->pg, revents, now, err);
 	return converse(w, revents, now, err);
-}
-
-/* The next try is not before then: a server that is connected to anew over and
- * over, as for rewinds, is not asked more often for that. */
-static void
-rest(struct walend *w, int64_t at)
-{
-	pgconn_close(&w->pg);
-	w->asked = false;
-	w->due_at = at;
 }
 
 void
