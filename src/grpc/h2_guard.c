@@ -34,6 +34,7 @@ static const struct {
 } kinds[H2_FLOODS] = {
 	[H2_FLOOD_NONE] = { "none", 0, 0 },
 	[H2_FLOOD_RESETS] = { "too_many_resets", 200, MS(100) },
+	[H2_FLOOD_ALL_RESETS] = { "too_many_resets", 10000, 100 },
 	[H2_FLOOD_ERRORS] = { "too_many_errors", 100, MS(200) },
 	[H2_FLOOD_REFUSALS] = { "too_many_streams", 1000, MS(100) },
 	[H2_FLOOD_REQUESTS] = { "too_many_requests", 10000, 100 },
@@ -58,9 +59,12 @@ h2_flood_name(enum h2_flood kind)
 enum h2_flood
 h2_guard_take(struct h2_guard *g, enum h2_flood kind, int64_t now)
 {
-	if (kinds[kind].burst == 0 ||
-	    bucket_take(&g->bucket[kind], kinds[kind].interval_us,
-		kinds[kind].burst, now))
+	int burst = kinds[kind].burst;
+
+	if (kind == H2_FLOOD_RESETS)
+		burst += (int)g->calls;
+	if (burst == 0 ||
+	    bucket_take(&g->bucket[kind], kinds[kind].interval_us, burst, now))
 		return H2_FLOOD_NONE;
 	return kind;
 }
@@ -115,7 +119,7 @@ kind_of(const struct h2_guard *g, uint8_t first)
 	case PRIORITY:
 		return H2_FLOOD_PRIORITY;
 	case RST_STREAM:
-		return H2_FLOOD_RESETS;
+		return H2_FLOOD_ALL_RESETS;
 	case SETTINGS:
 		return H2_FLOOD_SETTINGS;
 	case PING:

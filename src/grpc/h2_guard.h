@@ -16,10 +16,11 @@
 
 enum h2_flood {
 	H2_FLOOD_NONE,
-	H2_FLOOD_RESETS,   /* by the peer (CVE-2023-44487) */
-	H2_FLOOD_ERRORS,   /* ours, for what it did (CVE-2025-8671) */
-	H2_FLOOD_REFUSALS, /* streams above the limit */
-	H2_FLOOD_REQUESTS, /* and what comes for streams that are over */
+	H2_FLOOD_RESETS,     /* of calls that went on (CVE-2023-44487) */
+	H2_FLOOD_ALL_RESETS, /* and of those that are over */
+	H2_FLOOD_ERRORS,     /* ours, for what it did (CVE-2025-8671) */
+	H2_FLOOD_REFUSALS,   /* streams above the limit */
+	H2_FLOOD_REQUESTS,   /* and what comes for streams that are over */
 	H2_FLOOD_GOAWAYS,
 	H2_FLOOD_EMPTY_DATA, /* (CVE-2019-9518) */
 	H2_FLOOD_PRIORITY,   /* (CVE-2019-9513) */
@@ -35,6 +36,7 @@ enum h2_flood {
 
 struct h2_guard {
 	struct bucket bucket[H2_FLOODS];
+	unsigned calls; /* that may be open: all may be reset at once */
 	/* Where it is in the stream of bytes. */
 	size_t preface; /* bytes of it that have come */
 	bool alien;     /* it was none: nghttp2 will say so */

@@ -74,6 +74,19 @@ on_ping(struct h2 *h, const nghttp2_frame *f)
 	return flood == H2_FLOOD_NONE ? 0 : h2_give_up_flood(h, flood);
 }
 
+/* A call is given up while it goes on. How a peer lets go of one that we have
+ * ended is its own affair: libraries answer trailers with a reset. */
+static int
+on_reset(struct h2 *h, const struct h2_stream *s)
+{
+	enum h2_flood flood;
+
+	if (s == NULL || s->ending)
+		return 0;
+	flood = h2_guard_take(&h->guard, H2_FLOOD_RESETS, h->now);
+	return flood == H2_FLOOD_NONE ? 0 : h2_give_up_flood(h, flood);
+}
+
 static void
 on_request(struct h2_stream *s, const nghttp2_frame *f)
 {
@@ -105,6 +118,9 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 		return 0;
 	case NGHTTP2_PING:
 		return on_ping(h, f);
+	case NGHTTP2_RST_STREAM:
+		return on_reset(h,
+		    nghttp2_session_get_stream_user_data(ng, f->hd.stream_id));
 	case NGHTTP2_HEADERS:
 	case NGHTTP2_DATA:
 		s = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
@@ -281,7 +297,7 @@ make_session(struct h2 *h, const nghttp2_session_callbacks *cb)
 	nghttp2_option_set_max_outbound_ack(option, 1000);
 	nghttp2_option_set_max_continuations(option, 8);
 	/* Behind ours, see h2_guard.c, which says why it closes. */
-	nghttp2_option_set_stream_reset_rate_limit(option, 400, 20);
+	nghttp2_option_set_stream_reset_rate_limit(option, 20000, 10000);
 	rc = nghttp2_session_server_new2(&h->ng, cb, h, option);
 	nghttp2_option_del(option);
 	return rc == 0 ? 0 : -1;
@@ -344,6 +360,7 @@ h2_new_server(const struct h2_method *methods, void *arg,
 	h->arg = arg;
 	h->limits = limits;
 	h->deadline_at = INT64_MAX;
+	h->guard.calls = limits->max_streams;
 	if (start(h) == 0)
 		return h;
 	h2_del(h);

@@ -185,6 +185,7 @@ static const struct h2_method methods[] = {
 };
 
 static uint64_t refused[H2_REFUSALS];
+#define MOST_STREAMS 100
 static struct h2_limits limits;
 
 static inline int
@@ -197,7 +198,7 @@ setup(void **state)
 	at_open = NULL;
 	side_init(&caller);
 	memset(refused, 0, sizeof(refused));
-	limits = (struct h2_limits){ .max_streams = 100 };
+	limits = (struct h2_limits){ .max_streams = MOST_STREAMS };
 	for (int i = 0; i < H2_REFUSALS; i++)
 		limits.refused[i] = &refused[i];
 	server = h2_new_server(methods, &served_n, &limits);
