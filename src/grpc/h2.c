@@ -47,12 +47,18 @@ h2_stream_new(struct h2 *h)
 	return s;
 }
 
+unsigned *
+h2_total(struct h2_limits *l, const struct h2_handler *handler)
+{
+	return handler->open_to_all ? &l->total_open : &l->total;
+}
+
 void
 h2_stream_attach(struct h2_stream *s, const struct h2_handler *handler)
 {
 	s->handler = handler;
 	if (s->h2->limits != NULL)
-		s->h2->limits->total++;
+		++*h2_total(s->h2->limits, handler);
 	frame_init(&s->in, handler->max_message);
 }
 
@@ -70,7 +76,7 @@ h2_stream_close(struct h2_stream *s)
 	h->count--;
 	if (s->handler != NULL) {
 		if (h->limits != NULL)
-			h->limits->total--;
+			--*h2_total(h->limits, s->handler);
 		s->handler->closed(s);
 	}
 	s->next = h->dead;

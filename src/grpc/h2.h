@@ -55,6 +55,11 @@ struct h2_handler {
 	/* Server: what comes takes up the stream's window until h2_took says
 	 * that it was dealt with. */
 	bool holds;
+	/* Server: anybody may make it. All of them together get a part of
+	 * max_total that is their own, so that they take it from nobody. */
+	bool open_to_all;
+	/* Server: how long it may take, us; 0: any time. */
+	int64_t most_us;
 	/* Server: a request for this method is here; arg is h2_new's. */
 	void (*open)(struct h2_stream *s, void *arg);
 	/* Client: the response headers are here. */
@@ -91,7 +96,8 @@ enum h2_refusal {
 struct h2_limits {
 	unsigned max_streams;           /* of one connection at a time; not 0 */
 	unsigned max_total;             /* of all connections; 0: no limit */
-	unsigned total;                 /* open now */
+	unsigned total, total_open;     /* that are; those that are open to all
+					   apart */
 	uint64_t *refused[H2_REFUSALS]; /* where they are counted, or NULL */
 };
 

@@ -200,11 +200,20 @@ is_sound(struct h2_stream *s, const struct request *q)
 	return !s->ending;
 }
 
+/* How many calls of its kind there may be; 0: any number. */
+static unsigned
+most_calls(const struct h2_limits *l, const struct h2_handler *handler)
+{
+	if (!handler->open_to_all || l->max_total == 0)
+		return l->max_total;
+	return l->max_total / H2_OPEN_PART + 1;
+}
+
 void
 h2_dispatch(struct h2_stream *s, struct request *q)
 {
 	struct h2 *h = s->h2;
-	const struct h2_limits *l = h->limits;
+	unsigned most;
 	const struct h2_method *m = find_method(h, q->path);
 
 	memcpy(h->agent, q->agent, sizeof(h->agent));
@@ -215,10 +224,10 @@ h2_dispatch(struct h2_stream *s, struct request *q)
 		    "unknown method %s", q->path);
 	} else if (h->noticing) {
 		h2_end(s, GRPC_UNAVAILABLE, "the connection is being closed");
-	} else if (l->max_total != 0 && l->total >= l->max_total) {
+	} else if ((most = most_calls(h->limits, m->handler)) != 0 &&
+	    *h2_total(h->limits, m->handler) >= most) {
 		refuse(s, H2_REFUSED_STREAMS, "200", GRPC_RESOURCE_EXHAUSTED,
-		    "the server has as many streams as it takes, %u",
-		    l->max_total);
+		    "the server has as many streams as it takes, %u", most);
 	} else if (q->has_timeout && q->timeout_us == 0) {
 		h2_end(s, GRPC_DEADLINE_EXCEEDED, "the deadline has passed");
 	} else {
@@ -226,6 +235,8 @@ h2_dispatch(struct h2_stream *s, struct request *q)
 		s->in.encoded = q->encoded;
 		if (q->has_timeout)
 			set_deadline(s, q->timeout_us);
+		else if (m->handler->most_us != 0)
+			set_deadline(s, m->handler->most_us);
 		m->handler->open(s, h->arg);
 	}
 }

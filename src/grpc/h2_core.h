@@ -13,6 +13,8 @@
 
 #define H2_CLOSED 128
 #define H2_OURS 0x80000000U
+/* Calls that are open to all get one for so many of the others. */
+#define H2_OPEN_PART 16
 
 struct h2 {
 	nghttp2_session *ng;
@@ -55,6 +57,8 @@ void h2_check(struct h2 *h, int rc);
 /* A header; nghttp2 copies it when it is submitted. */
 nghttp2_nv h2_nv(const char *name, const char *value);
 
+/* Where calls of this kind are counted. */
+unsigned *h2_total(struct h2_limits *l, const struct h2_handler *handler);
 /* NULL when out of memory. */
 struct h2_stream *h2_stream_new(struct h2 *h);
 void h2_stream_attach(struct h2_stream *s, const struct h2_handler *handler);

@@ -3,7 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define MAX_REQUEST 1024
+/* How long a Check may take to be asked. */
+#define CHECK_TIME SECONDS(20)
 #define MAX_ANSWER 512
 
 enum health
@@ -109,6 +113,8 @@ check_closed(struct h2_stream *s)
 }
 
 const struct h2_handler health_check_handler = {
+	.open_to_all = true,
+	.most_us = CHECK_TIME,
 	.max_message = MAX_REQUEST,
 	.open = check_open,
 	.message = check_message,
@@ -260,6 +266,7 @@ health_end(const struct session_list *l)
 }
 
 const struct h2_handler health_watch_handler = {
+	.open_to_all = true,
 	.max_message = MAX_REQUEST,
 	.open = watch_open,
 	.message = watch_message,

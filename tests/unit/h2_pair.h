@@ -178,8 +178,20 @@ static const struct h2_handler small_handler = {
 	.closed = side_closed,
 };
 
+/* For everybody, who has 10 s. */
+static const struct h2_handler open_handler = {
+	.max_message = 10,
+	.open_to_all = true,
+	.most_us = 10000000,
+	.open = side_open,
+	.message = side_message,
+	.pull = side_pull,
+	.closed = side_closed,
+};
+
 static const struct h2_method methods[] = {
 	{ "/test.Service/Call", &handler },
+	{ "/test.Service/Open", &open_handler },
 	{ "/test.Service/Small", &small_handler },
 	{ NULL, NULL },
 };
@@ -214,6 +226,7 @@ teardown(void **state)
 	h2_del(client);
 	h2_del(server);
 	assert_int_equal(limits.total, 0);
+	assert_int_equal(limits.total_open, 0);
 	for (int i = 0; i < served_n; i++) {
 		assert_int_equal(served[i].opened, 1);
 		assert_int_equal(served[i].closed, 1);

@@ -72,14 +72,20 @@ hello(void)
 }
 
 static void
-put_call_of(uint32_t id, int flags, struct header more)
+put_call_to(const char *path, uint32_t id, int flags, struct header more)
 {
 	const struct header h[] = { { ":method", "POST" },
-		{ ":scheme", "http" }, { ":path", CALL },
+		{ ":scheme", "http" }, { ":path", path },
 		{ ":authority", "localhost" },
 		{ "content-type", "application/grpc" }, more };
 
 	put_headers_of(id, h, COUNT(h), flags);
+}
+
+static void
+put_call_of(uint32_t id, int flags, struct header more)
+{
+	put_call_to(CALL, id, flags, more);
 }
 
 static uint32_t
@@ -503,6 +509,30 @@ test_max_total(void **state)
 	assert_int_equal(served_n, 3);
 }
 
+/* Calls that are open to all have a number of their own, and a time. */
+static void
+test_open_to_all(void **state)
+{
+	(void)state;
+	limits.max_total = 32; /* and 3 of the others */
+	hello();
+	for (uint32_t id = 1; id <= 9; id += 2)
+		put_call_to("/test.Service/Open", id, 0, no_more);
+	assert_int_equal(say(), 0);
+	assert_int_equal(served_n, 3);
+	assert_int_equal(limits.total_open, 3);
+	assert_int_equal(refused[H2_REFUSED_STREAMS], 2);
+	put_call_of(11, END_STREAM, no_more);
+	assert_int_equal(say(), 0);
+	assert_int_equal(served_n, 4);
+	assert_int_equal(limits.total, 1);
+	pass(SECONDS(11));
+	assert_int_equal(say(), 0);
+	assert_int_equal(limits.total_open, 0);
+	assert_int_equal(served[0].closed, 1);
+	assert_int_equal(limits.total, 1);
+}
+
 static const struct {
 	int type, flags;
 	uint32_t id;
@@ -842,6 +872,7 @@ main(void)
 		TEST(test_max_streams),
 		TEST(test_too_many_streams),
 		TEST(test_max_total),
+		TEST(test_open_to_all),
 		TEST(test_late_frames),
 		TEST(test_bad_headers),
 		TEST(test_goaway_of_the_client),
