@@ -9,7 +9,7 @@
 #define BATCH_MAX ((uint32_t)16 * 1024 * 1024)
 /* Who takes less, and not all there is, is not moving: a window can be opened
  * byte by byte. */
-#define MOVE_MIN 256
+#define MOVE_MIN 16384
 /* Near the limit of gRPC libraries, 4 MiB. */
 #define LARGE ((uint32_t)4 * 1024 * 1024 - 64)
 
@@ -229,7 +229,9 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	}
 	s->list->metrics->sent_bytes += n;
 	s->moved += n;
-	if (s->moved >= MOVE_MIN || (n > 0 && n < cap)) { /* or all there is */
+	/* Enough, or all there is; its end is not put off. */
+	if (session_in_place(s) &&
+	    (s->moved >= MOVE_MIN || (n > 0 && n < cap))) {
 		s->moved = 0;
 		s->moved_at = s->list->now;
 	}

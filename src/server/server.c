@@ -314,6 +314,7 @@ reload(struct server *sv)
 		    "the tokens stay as they were: %s", err.text);
 	}
 	n = sessions_readmit(&sv->sessions);
+	sv->again |= n > 0; /* at once, whoever else is silent */
 	if (n > 0)
 		log_info("access.revoked",
 		    "%u streams ended: their tokens are gone or changed", n);

@@ -83,11 +83,12 @@ struct session_list {
 				    holds others up, is ended; 0: never */
 	enum grpc_code last_code; /* how those that are LAST end */
 	char last_why[512];
-	int64_t paused_at; /* since when the ring has had no room; 0 */
-	lsn_t server_lsn;  /* how far the server's WAL goes, for who watches;
+	int64_t updated_at; /* when sessions_update was called last */
+	int64_t paused_at;  /* since when the ring has had no room; 0 */
+	lsn_t server_lsn;   /* how far the server's WAL goes, for who watches;
 			      0: nobody has asked */
-	int64_t now;       /* of this turn of the loop */
-	int64_t next_at;   /* when sessions_update is due again */
+	int64_t now;        /* of this turn of the loop */
+	int64_t next_at;    /* when sessions_update is due again */
 	struct buf scratch;
 };
 

@@ -14,8 +14,12 @@
 #define TICK SECONDS(1)
 /* What stands for --slow-client-timeout where that is "never". */
 #define STUCK SECONDS(60)
-/* How long a stream that has ended may take over its last message. */
-#define GONE_TIME SECONDS(5)
+/* How long a stream that has ended may take over its last message, in all. */
+#define GONE_TIME SECONDS(30)
+/* How long Subscribe waits for its start. */
+#define START_TIME SECONDS(60)
+/* Without a turn for so long we were stopped, and nobody could take anything. */
+#define STOPPED SECONDS(5)
 /* How often a stream that acknowledges nothing is complained about, and for
  * how long it may go unnoticed. */
 #define WARN_INTERVAL SECONDS(300)
@@ -52,6 +56,7 @@ update_idle(struct session *s)
 	int64_t interval = MS(s->start.progress_interval_ms);
 
 	s->moved_at = l->now; /* what comes next has its own time */
+	s->moved = 0;
 	if (!s->start.exact)
 		quorum_served(&s->member, complete);
 	else if (interval == 0)
@@ -122,6 +127,15 @@ update_live(struct session *s)
 		warn_unacked(s);
 }
 
+/* Whose token does not show every table is not told of others either. */
+static const char *
+why_for(const struct session *s, const char *why)
+{
+	return s->walk.allowed == NULL
+	    ? why
+	    : "changes cannot be streamed now; walstream's log says why";
+}
+
 /* Towards its end; but it does not get more time than one that is stuck. */
 static void
 update_last(struct session *s)
@@ -133,7 +147,7 @@ update_last(struct session *s)
 		session_detach(s);
 	else if (!feeder_busy(s) &&
 	    (s->walk.cursor >= s->last_id || feeder_at_end(s)))
-		session_end(s, l->last_code, "%s", l->last_why);
+		session_end(s, l->last_code, "%s", why_for(s, l->last_why));
 	else if (l->now - s->moved_at >= patience)
 		drop(s);
 	else
@@ -147,8 +161,9 @@ sessions_update(struct session_list *l)
 
 	if (!l->ring->paused)
 		l->paused_at = 0;
-	else if (l->paused_at == 0)
+	else if (l->paused_at == 0 || l->now - l->updated_at > STOPPED)
 		l->paused_at = l->now;
+	l->updated_at = l->now;
 	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
 		if (session_in_place(s) && s->out.failed)
@@ -159,6 +174,11 @@ sessions_update(struct session_list *l)
 			update_live(s);
 		else if (s->state == SESSION_LAST)
 			update_last(s);
+		else if (s->state == SESSION_STARTING &&
+		    l->now - s->since_at >= START_TIME)
+			session_end(s, GRPC_DEADLINE_EXCEEDED,
+			    "no start has come for %d s",
+			    (int)(START_TIME / SECONDS(1)));
 		else if (s->state == SESSION_GONE && feeder_busy(s) &&
 		    l->now - s->moved_at >= GONE_TIME)
 			drop(s);
@@ -323,7 +343,7 @@ sessions_end_waiting(struct session_list *l, int64_t before,
 	for (s = l->first; s != NULL; s = s->next) {
 		if (s->state != SESSION_WAITING || s->since_at >= before)
 			continue;
-		session_end(s, code, "%s", why);
+		session_end(s, code, "%s", why_for(s, why));
 		n++;
 	}
 	return n;

@@ -69,7 +69,7 @@ def test_slow_but_moving(db, server, subscribe):
     db.wait_stalled()
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        raw.conn.increment_flow_control_window(200, slow)
+        raw.conn.increment_flow_control_window(4000, slow)
         raw.flush()
         time.sleep(0.2)
     assert not walstream.logged("session.slow")
