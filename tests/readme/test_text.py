@@ -100,7 +100,8 @@ def test_inline(command):
         for variable in words[2:]:
             assert re.search(rf"\b{variable.split('=')[0]}\b", rules)
     elif words[0] == "man":
-        assert (REPOSITORY / words[1]).is_file()
+        page = words[1] if "/" in words[1] else f"man/{words[1]}.1"
+        assert (REPOSITORY / page).is_file()
     elif words[0] == "walstream":
         known = run("--help").stdout
         if words[1] != "COMMAND" and not words[1].startswith("-"):
