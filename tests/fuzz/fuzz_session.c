@@ -54,6 +54,8 @@ struct scene {
 	struct publish publish;
 	struct walreceiver wr;
 	struct metrics metrics;
+	struct access access;
+	struct watches watches;
 	struct session_list list;
 	struct h2 *h2;
 	struct buf out, in;
@@ -95,6 +97,8 @@ scene_init(struct scene *x)
 		.consumers = &x->consumers,
 		.wr = &x->wr,
 		.metrics = &x->metrics,
+		.access = &x->access,
+		.watches = &x->watches,
 		.slow_timeout_us = SECONDS(3),
 		.now = SECONDS(1),
 		.next_at = INT64_MAX };
