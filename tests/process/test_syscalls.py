@@ -19,6 +19,7 @@ ERRORS = {
     "clone3": "EAGAIN ENOMEM",
     "close": "EINTR EIO ENOSPC",
     "connect": "EINTR EAGAIN ECONNREFUSED ENETUNREACH ENOBUFS ENOMEM",
+    "fcntl": "EMFILE EINVAL",
     "getrandom": "EINTR EAGAIN ENOSYS",
     "getsockname": "ENOBUFS",
     "getsockopt": "ENOBUFS ENOMEM",
@@ -48,7 +49,8 @@ HARMLESS = set("""
     access arch_prctl brk clock_gettime execve exit exit_group fstat futex
     getegid geteuid getgid getpid gettid getuid ioctl lseek madvise
     prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity
-    sched_yield set_robust_list set_tid_address shutdown sysinfo uname
+    sched_yield set_robust_list set_tid_address shutdown sysinfo
+    umask uname
     """.split())
 OFTEN = ["3+5", "2+2"]  # the third and every fifth after it, and so on
 ON = ["4+"]             # from the fourth on
