@@ -24,6 +24,8 @@ def server(db, root, scram):
     """`start`, from in there, on a permanent slot."""
     one = Server("-c", scram, "start", "--publication", "pub", "--slot",
                  db.slot, "--temporary", "false", *SETTLED)
+    if root.arch != place.NATIVE:
+        one.longest_turn *= 10  # emulated
     yield one.wait_listening()
     one.finish()
 
