@@ -69,8 +69,9 @@ struct h2_handler {
 	/* The peer will send nothing more (END_STREAM). */
 	void (*half_closed)(struct h2_stream *s);
 	/* Writes up to cap bytes of framed messages, sets s->mid_message, and
-	 * returns how many; 0: nothing now, h2_wake says when. Once s->ending
-	 * is set it goes no further than the message it is in. */
+	 * returns how many; 0: nothing now, h2_wake says when, or it has ended
+	 * the call. Once s->ending is set it goes no further than the message
+	 * it is in. */
 	size_t (*pull)(struct h2_stream *s, uint8_t *to, size_t cap);
 	/* The call is over, for whatever reason: let go of s->user. Client:
 	 * s->code and s->message say how it ended. */
