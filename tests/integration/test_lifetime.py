@@ -18,6 +18,7 @@ pytest_plugins = ["subscriber"]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, ACK = b"\0\0\0\4\0\0\0\0\0", b"\0\0\0\4\1\0\0\0\0"
 PING = b"\0\0\x08\6\0\0\0\0\0" + b"12345678"
+PONG = b"\0\0\x08\6\1\0\0\0\0" + b"draining"  # to the notice
 QUICK = ("--keepalive-time", "1", "--keepalive-timeout", "1")
 LAST = 2 ** 31 - 1
 
@@ -248,6 +249,24 @@ def test_max_idle(server, raw):
     busy.conn.reset_stream(stream)
     busy.flush()
     busy.until(lambda: len(busy.goaways) == 2)
+
+
+def test_last_words_are_not_lost(server):
+    """Who still sends when all is said is not reset, which would cost what he
+    has not read; for a second."""
+    walstream = server("--max-connection-idle", "1")
+    one = connect(walstream, PREFACE, SETTINGS, ACK, PONG)
+    data = b""
+    while part := one.recv(1 << 16):
+        data += part
+    closed = time.monotonic()
+    assert goaways(data)[-1] == (0, 0, b"max_idle")
+    with pytest.raises(ConnectionError):
+        while time.monotonic() < closed + 20 * SCALE:
+            one.sendall(ACK)
+            time.sleep(0.01)
+    one.close()
+    assert time.monotonic() - closed > 0.5
 
 
 def test_max_age(db, server, client):
