@@ -164,9 +164,10 @@ bool h2_settled(const struct h2 *h);
 /* Server: sends a PING; has h2_output let go of it? */
 void h2_ping(struct h2 *h);
 bool h2_ping_sent(const struct h2 *h);
-/* Server: the two steps of a graceful end. h2_notice asks the peer to make no
- * more streams (those that come are answered UNAVAILABLE), and once it was
- * heard, h2_noticed, h2_goaway says which were served. Why is a word. */
+/* Server: the two steps of a graceful end (RFC 9113, section 6.8). h2_notice
+ * asks the peer to make no more streams; those that cross it are served. Once
+ * it was heard, h2_noticed, h2_goaway says which these were: no more are. Why
+ * is a word. */
 void h2_notice(struct h2 *h);
 bool h2_noticed(const struct h2 *h);
 void h2_goaway(struct h2 *h, const char *why);
