@@ -528,8 +528,13 @@ sessions_place(struct session_list *l)
 	struct session *s;
 	bool rewind = false;
 
-	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_WAITING && !place(s))
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state != SESSION_WAITING)
+			continue;
+		if (s->stream->ending) /* its message was none */
+			session_detach(s);
+		else if (!place(s))
 			rewind = true;
+	}
 	return rewind;
 }
