@@ -1,5 +1,6 @@
 #include "feed/consumer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,31 +30,43 @@ consumers_free(struct consumers *cs)
 		drop(cs, &cs->first);
 }
 
-/* The oldest name that nobody uses is the last one of the list. */
 static bool
-make_room(struct consumers *cs)
+is_of(const struct consumer *c, const char *owner)
+{
+	return owner != NULL && c->owned && strcmp(c->owner, owner) == 0;
+}
+
+/* The oldest name that nobody uses is the last one of the list. Its owner's go
+ * first: nobody has another's forgotten by making up names. */
+static bool
+make_room(struct consumers *cs, const char *owner)
 {
 	struct consumer **at, **oldest = NULL;
+	bool own = false;
 
 	if (cs->n < CONSUMER_MAX)
 		return true;
-	for (at = &cs->first; *at != NULL; at = &(*at)->next)
-		if ((*at)->stream == NULL && !(*at)->required)
-			oldest = at;
+	for (at = &cs->first; *at != NULL; at = &(*at)->next) {
+		if ((*at)->stream != NULL || (*at)->required ||
+		    (own && !is_of(*at, owner)))
+			continue;
+		own = is_of(*at, owner);
+		oldest = at;
+	}
 	if (oldest != NULL)
 		drop(cs, oldest);
 	return oldest != NULL;
 }
 
 struct consumer *
-consumers_get(struct consumers *cs, const char *name)
+consumers_get(struct consumers *cs, const char *name, const char *owner)
 {
 	struct consumer *c;
 
 	for (c = cs->first; c != NULL; c = c->next)
 		if (strcmp(c->name, name) == 0)
 			return c;
-	if (!make_room(cs) || (c = calloc(1, sizeof(*c))) == NULL)
+	if (!make_room(cs, owner) || (c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
 	if ((c->name = strdup(name)) == NULL) {
 		free(c);
@@ -63,6 +76,15 @@ consumers_get(struct consumers *cs, const char *name)
 	cs->first = c;
 	cs->n++;
 	return c;
+}
+
+void
+consumer_own(struct consumer *c, const char *owner)
+{
+	if (owner == NULL)
+		return;
+	c->owned = true;
+	snprintf(c->owner, sizeof(c->owner), "%s", owner);
 }
 
 static void
@@ -75,7 +97,7 @@ hold(struct consumers *cs, struct consumer *c, lsn_t position)
 int
 consumers_require(struct consumers *cs, const char *name)
 {
-	struct consumer *c = consumers_get(cs, name);
+	struct consumer *c = consumers_get(cs, name, NULL);
 
 	if (c == NULL)
 		return -1;

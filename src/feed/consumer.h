@@ -6,6 +6,7 @@
 #include "base/lsn.h"
 #include "feed/quorum.h"
 #include "feed/ring.h"
+#include "feed/tokens.h"
 
 /*
  * Named consumers: what each has acknowledged is remembered while walstream
@@ -14,6 +15,8 @@
 struct consumer {
 	char *name;
 	bool required;
+	bool owned; /* only by streams whose token has this name: */
+	char owner[TOKEN_MAX_NAME + 1];
 	void *stream;   /* the session that has the name now, or NULL */
 	lsn_t position; /* where the last stream of that name stood; 0: never
 			   had one, or forgotten */
@@ -29,7 +32,8 @@ struct consumer {
 	struct consumer *next;
 };
 
-/* The most names that are remembered; the oldest unused one makes room. */
+/* The most names that are remembered; the oldest unused one makes room, of the
+ * same owner if there is one. */
 #define CONSUMER_MAX 1024
 
 struct consumers {
@@ -42,8 +46,11 @@ void consumers_init(struct consumers *cs, struct quorum *q);
 void consumers_free(struct consumers *cs);
 
 /* The consumer of that name, made when there is none; NULL when out of memory
- * or every name is in use. */
-struct consumer *consumers_get(struct consumers *cs, const char *name);
+ * or every name is in use. owner: whose others make room first, or NULL. */
+struct consumer *
+consumers_get(struct consumers *cs, const char *name, const char *owner);
+/* It belongs to tokens of this name now; NULL: there are none. */
+void consumer_own(struct consumer *c, const char *owner);
 /* From now on nothing is confirmed that this consumer has not acknowledged. */
 int consumers_require(struct consumers *cs, const char *name);
 /* Another epoch: every position is forgotten. No stream has a place. */

@@ -300,6 +300,15 @@ tokens_find(const struct tokens *ts, const uint8_t digest[SECRET_DIGEST])
 }
 
 bool
+tokens_have(const struct tokens *ts, const char *name)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (strcmp(ts->token[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+bool
 token_may_see(const struct token *t, const char *table)
 {
 	return filter_table(&t->may, table);

@@ -54,6 +54,9 @@ void tokens_unref(struct tokens *ts);
 const struct token *
 tokens_find(const struct tokens *ts, const uint8_t digest[SECRET_DIGEST]);
 
+/* Is there one of this name? */
+bool tokens_have(const struct tokens *ts, const char *name);
+
 /* May it see the table ("schema.table")? */
 bool token_may_see(const struct token *t, const char *table);
 /* May both see the same, by the same globs? */

@@ -113,7 +113,10 @@ h2_read_data(nghttp2_session *ng, int32_t id, uint8_t *to, size_t cap,
 	}
 	if (!s->ending || s->mid_message) {
 		n = s->handler->pull(s, to, cap);
-		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
+		if (n > 0)
+			return (ssize_t)n;
+		if (!s->ending || s->mid_message)
+			return NGHTTP2_ERR_DEFERRED;
 	}
 	snprintf(code, sizeof(code), "%d", s->code);
 	grpc_message_encode(message, sizeof(message), s->message);

@@ -69,8 +69,9 @@ struct h2_handler {
 	/* The peer will send nothing more (END_STREAM). */
 	void (*half_closed)(struct h2_stream *s);
 	/* Writes up to cap bytes of framed messages, sets s->mid_message, and
-	 * returns how many; 0: nothing now, h2_wake says when. Once s->ending
-	 * is set it goes no further than the message it is in. */
+	 * returns how many; 0: nothing now, h2_wake says when, or it has ended
+	 * the call. Once s->ending is set it goes no further than the message
+	 * it is in. */
 	size_t (*pull)(struct h2_stream *s, uint8_t *to, size_t cap);
 	/* The call is over, for whatever reason: let go of s->user. Client:
 	 * s->code and s->message say how it ended. */
@@ -163,9 +164,10 @@ bool h2_settled(const struct h2 *h);
 /* Server: sends a PING; has h2_output let go of it? */
 void h2_ping(struct h2 *h);
 bool h2_ping_sent(const struct h2 *h);
-/* Server: the two steps of a graceful end. h2_notice asks the peer to make no
- * more streams (those that come are answered UNAVAILABLE), and once it was
- * heard, h2_noticed, h2_goaway says which were served. Why is a word. */
+/* Server: the two steps of a graceful end (RFC 9113, section 6.8). h2_notice
+ * asks the peer to make no more streams; those that cross it are served. Once
+ * it was heard, h2_noticed, h2_goaway says which these were: no more are. Why
+ * is a word. */
 void h2_notice(struct h2 *h);
 bool h2_noticed(const struct h2 *h);
 void h2_goaway(struct h2 *h, const char *why);

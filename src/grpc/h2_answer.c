@@ -222,8 +222,6 @@ h2_dispatch(struct h2_stream *s, struct request *q)
 	if (m == NULL) {
 		refuse(s, H2_REFUSED_METHOD, "200", GRPC_UNIMPLEMENTED,
 		    "unknown method %s", q->path);
-	} else if (h->noticing) {
-		h2_end(s, GRPC_UNAVAILABLE, "the connection is being closed");
 	} else if ((most = most_calls(h->limits, m->handler)) != 0 &&
 	    *h2_total(h->limits, m->handler) >= most) {
 		refuse(s, H2_REFUSED_STREAMS, "200", GRPC_RESOURCE_EXHAUSTED,

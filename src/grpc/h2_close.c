@@ -80,7 +80,6 @@ h2_ping_sent(const struct h2 *h)
 void
 h2_notice(struct h2 *h)
 {
-	h->noticing = true;
 	h2_check(h, nghttp2_submit_shutdown_notice(h->ng));
 }
 
@@ -93,7 +92,7 @@ h2_noticed(const struct h2 *h)
 void
 h2_goaway(struct h2 *h, const char *why)
 {
-	h->noticing = true;
+	h->leaving = true;
 	submit_goaway(h, NGHTTP2_NO_ERROR, why);
 }
 

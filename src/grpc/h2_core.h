@@ -38,8 +38,8 @@ struct h2 {
 	bool announced; /* the first SETTINGS went out */
 	bool greeted, settled;
 	bool ping_queued;
-	bool noticing, noticed; /* see h2_notice */
-	bool told;              /* GOAWAY with an error went out: it is over */
+	bool noticed, leaving; /* see h2_notice, h2_goaway */
+	bool told;             /* GOAWAY with an error went out: it is over */
 	bool spent;
 	size_t header_bytes; /* of the list that is coming in */
 	int32_t last_id;     /* the highest that came */

@@ -28,6 +28,10 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 	h->last_id = id;
 	if (id > LAST_IDS)
 		h->spent = true;
+	/* The GOAWAY still waits to be sent, and does not name it. */
+	if (h->leaving)
+		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id,
+		    NGHTTP2_REFUSED_STREAM);
 	if (h->count >= h->limits->max_streams) {
 		h2_count_refusal(h, H2_REFUSED_STREAMS);
 		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id,

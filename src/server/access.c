@@ -130,6 +130,12 @@ pass_drop(struct pass *pass)
 	*pass = (struct pass){ NULL, NULL };
 }
 
+const char *
+pass_name(const struct pass *pass)
+{
+	return pass->token != NULL ? pass->token->name : NULL;
+}
+
 const struct filter *
 pass_allows(const struct pass *pass)
 {

@@ -44,6 +44,8 @@ enum pass_state { PASS_GOOD, PASS_CHANGED, PASS_GONE };
 enum pass_state access_renew(const struct access *a, struct pass *pass);
 void pass_drop(struct pass *pass);
 
+/* What its token is called, "" when it has no name; NULL: no token was needed. */
+const char *pass_name(const struct pass *pass);
 /* The tables it may see, or NULL: all. */
 const struct filter *pass_allows(const struct pass *pass);
 

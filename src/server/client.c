@@ -20,8 +20,8 @@
 #define WRITE_ROUNDS 8
 /* How long a TLS handshake may take. */
 #define HANDSHAKE_TIME SECONDS(10)
-/* How long, and for how many bytes, a client that is thrown out may take to
- * read why. */
+/* How long, and for how many bytes, a client may take to read what was said
+ * last. */
 #define CLOSE_TIME SECONDS(1)
 #define CLOSE_MAX ((size_t)1024 * 1024)
 /* Lines about clients that misbehave: so many at once, then one a second. */
@@ -440,9 +440,11 @@ client_write(struct client *c, int64_t now)
 	c->more = sent == CONN_OK && h2_want_write(c->h2);
 	if (buf_unread(&c->conn.out) > 0 || c->dead)
 		return;
-	if (!c->closing && h2_over(c->h2))
+	if (!c->closing && h2_over(c->h2)) {
 		c->closing = true;
-	if (c->closing && h2_fault(c->h2) != H2_FINE && !c->finished) {
+		c->closed_at = now + CLOSE_TIME;
+	}
+	if (c->closing && !c->finished) {
 		c->finished = true;
 		conn_finish(&c->conn);
 	}
@@ -458,6 +460,5 @@ client_drain(struct client *c)
 bool
 client_over(const struct client *c)
 {
-	return c->dead ||
-	    (c->closing && !c->finished && buf_unread(&c->conn.out) == 0);
+	return c->dead;
 }

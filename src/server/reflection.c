@@ -14,22 +14,49 @@
 #define MAX_WAITING ((size_t)64 * 1024)
 /* The largest file, the request, and what is around them. */
 #define MAX_ANSWER ((size_t)64 * 1024)
+/* What all streams together may hold of both, bytes. */
+#define MAX_HELD 8388608
 
 struct reflection {
-	const struct session_list *list;
+	struct session_list *list;
 	struct pass pass;
 	struct buf waiting; /* requests, each behind its length (two bytes) */
 	struct buf out;     /* the answer that is being sent, framed */
+	size_t held;        /* of the list's sum */
 	/* How it ends, once what waits was answered. */
 	bool over;
 	enum grpc_code code;
 	char why[128];
 };
 
+/* Gives back what is not needed, and counts the rest. */
+static void
+settle(struct reflection *r)
+{
+	size_t held;
+
+	if (buf_unread(&r->waiting) == 0)
+		buf_shrink(&r->waiting, 0);
+	if (buf_unread(&r->out) == 0)
+		buf_shrink(&r->out, 0);
+	held = r->waiting.cap + r->out.cap;
+	r->list->reflecting += held - r->held;
+	r->held = held;
+}
+
+static bool
+is_full(const struct reflection *r)
+{
+	return r->list->reflecting >= MAX_HELD;
+}
+
+static const char full[] = "too many requests wait for their answers, or for "
+			   "clients to take them";
+
 static void
 reflection_open(struct h2_stream *s, void *arg)
 {
-	const struct session_list *l = arg;
+	struct session_list *l = arg;
 	struct reflection *r;
 	struct pass pass;
 
@@ -94,12 +121,17 @@ reflection_message(struct h2_stream *s, const uint8_t *p, size_t n)
 		finish(s, GRPC_INVALID_ARGUMENT, "the request asks nothing");
 		return;
 	}
+	if (is_full(r)) {
+		finish(s, GRPC_RESOURCE_EXHAUSTED, full);
+		return;
+	}
 	buf_put_u16(&r->waiting, (uint16_t)n);
 	buf_put(&r->waiting, p, n);
 	if (r->waiting.failed)
 		h2_end(s, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 	else
 		h2_wake(s);
+	settle(r);
 }
 
 static void
@@ -187,14 +219,20 @@ reflection_pull(struct h2_stream *s, uint8_t *to, size_t cap)
 	struct reflection *r = s->user;
 	size_t n;
 
-	if (buf_unread(&r->out) == 0 && buf_unread(&r->waiting) > 0)
+	if (buf_unread(&r->out) == 0 && buf_unread(&r->waiting) > 0) {
+		if (is_full(r)) {
+			h2_end(s, GRPC_RESOURCE_EXHAUSTED, "%s", full);
+			return 0;
+		}
 		next_answer(s);
+	}
 	if (r->out.failed) {
 		h2_reset(s); /* out of memory */
 		return 0;
 	}
 	n = frame_take(&r->out, to, cap);
 	s->mid_message = buf_unread(&r->out) > 0;
+	settle(r);
 	if (n > 0 && r->over && is_idle(r))
 		h2_end(s, r->code, "%s", r->why);
 	return n;
@@ -208,8 +246,9 @@ reflection_closed(struct h2_stream *s)
 	if (r == NULL)
 		return;
 	pass_drop(&r->pass);
-	buf_free(&r->waiting);
-	buf_free(&r->out);
+	buf_reset(&r->waiting);
+	buf_reset(&r->out);
+	settle(r);
 	free(r);
 }
 

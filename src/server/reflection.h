@@ -6,7 +6,8 @@
 /*
  * grpc.reflection: what can be called here, and with which messages. A stream's
  * requests are answered in their order, one at a time as the client takes the
- * answers; who is ahead of them by a window's bytes has to wait.
+ * answers; who is ahead of them by a window's bytes has to wait. All streams
+ * together hold so much; what comes then ends its stream.
  *
  * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md)
  */

@@ -176,16 +176,34 @@ session_closed(struct h2_stream *stream)
 	free(s);
 }
 
+/* Is the name nobody's, or its token's? Who is not in the file any more owns
+ * none: nobody could use it again. */
+static bool
+may_take(const struct session *s, const struct consumer *c)
+{
+	const char *own = pass_name(&s->pass);
+
+	return own == NULL || !c->owned || strcmp(c->owner, own) == 0 ||
+	    !tokens_have(s->pass.tokens, c->owner);
+}
+
 /* The newer of two streams with one name replaces the older. */
 static void
 take_name(struct session *s, const char *name)
 {
 	struct session_list *l = s->list;
-	struct consumer *c = consumers_get(l->consumers, name);
+	const char *own = pass_name(&s->pass);
+	struct consumer *c = consumers_get(l->consumers, name, own);
 
 	if (c == NULL) {
 		session_end(s, GRPC_RESOURCE_EXHAUSTED,
 		    "too many consumer names are in use");
+		return;
+	}
+	if (!may_take(s, c)) {
+		metrics_refused(l->metrics, REFUSED_PERMISSION);
+		session_end(s, GRPC_PERMISSION_DENIED,
+		    "the consumer \"%.100s\" is another token's", name);
 		return;
 	}
 	if (c->void_lsn != 0) {
@@ -199,6 +217,7 @@ take_name(struct session *s, const char *name)
 		    "stream of the consumer \"%.100s\"",
 		    name);
 	s->consumer = c;
+	consumer_own(c, own);
 	consumer_claim(l->consumers, c, s);
 }
 
@@ -509,8 +528,13 @@ sessions_place(struct session_list *l)
 	struct session *s;
 	bool rewind = false;
 
-	for (s = l->first; s != NULL; s = s->next)
-		if (s->state == SESSION_WAITING && !place(s))
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->state != SESSION_WAITING)
+			continue;
+		if (s->stream->ending) /* its message was none */
+			session_detach(s);
+		else if (!place(s))
 			rewind = true;
+	}
 	return rewind;
 }

@@ -78,6 +78,7 @@ struct session_list {
 	struct access *access;   /* who may open one */
 	struct watches *watches; /* of server/health.h */
 	bool reflection;         /* is served */
+	size_t reflecting;       /* bytes that its streams wait with */
 	bool draining;           /* shutting down: no new session */
 	int64_t slow_timeout_us; /* a stream that takes nothing for so long, and
 				    holds others up, is ended; 0: never */

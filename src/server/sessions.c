@@ -284,6 +284,8 @@ readmit(struct session *s)
 		    "what this token may see has changed: connect again");
 	else
 		s->walk.allowed = pass_allows(&s->pass);
+	if (s->consumer != NULL)
+		consumer_own(s->consumer, pass_name(&s->pass));
 	return state != PASS_GOOD;
 }
 

@@ -23,6 +23,7 @@ LIMITS = [
     ("event/proto.h", "START_MAX_STRING", "bytes of a glob"),
     ("server/health.c", "MAX_REQUEST", "bytes of a health check"),
     ("server/reflection.c", "MAX_REQUEST", "bytes of a reflection"),
+    ("server/reflection.c", "MAX_HELD", "bytes of those, and of answers"),
     ("event/proto_reflection.h", "REFLECTION_MAX_NAME", "bytes of a name"),
     ("feed/consumer.h", "CONSUMER_MAX", "names of consumers"),
 ]

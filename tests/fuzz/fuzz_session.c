@@ -328,7 +328,7 @@ transaction(struct scene *x, const uint8_t *p, size_t n)
 static void
 check(struct scene *x)
 {
-	const struct consumer *c = consumers_get(&x->consumers, "r");
+	const struct consumer *c = consumers_get(&x->consumers, "r", NULL);
 	const struct session *s = c->stream;
 	lsn_t most = s != NULL && session_in_place(s)
 	    ? quorum_position(&s->member)

@@ -10,7 +10,7 @@ import pytest
 
 from client import channel
 from proc import Process
-from rawh2 import RawClient, frame
+from rawh2 import RawClient
 from waiting import SCALE
 
 pytest_plugins = ["subscriber"]
@@ -18,6 +18,7 @@ pytest_plugins = ["subscriber"]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, ACK = b"\0\0\0\4\0\0\0\0\0", b"\0\0\0\4\1\0\0\0\0"
 PING = b"\0\0\x08\6\0\0\0\0\0" + b"12345678"
+PONG = b"\0\0\x08\6\1\0\0\0\0" + b"draining"  # to the notice
 QUICK = ("--keepalive-time", "1", "--keepalive-timeout", "1")
 LAST = 2 ** 31 - 1
 
@@ -250,6 +251,24 @@ def test_max_idle(server, raw):
     busy.until(lambda: len(busy.goaways) == 2)
 
 
+def test_last_words_are_not_lost(server):
+    """Who still sends when all is said is not reset, which would cost what he
+    has not read; for a second."""
+    walstream = server("--max-connection-idle", "1")
+    one = connect(walstream, PREFACE, SETTINGS, ACK, PONG)
+    data = b""
+    while part := one.recv(1 << 16):
+        data += part
+    closed = time.monotonic()
+    assert goaways(data)[-1] == (0, 0, b"max_idle")
+    with pytest.raises(ConnectionError):
+        while time.monotonic() < closed + 20 * SCALE:
+            one.sendall(ACK)
+            time.sleep(0.01)
+    one.close()
+    assert time.monotonic() - closed > 0.5
+
+
 def test_max_age(db, server, client):
     """Streams of an old connection end with UNAVAILABLE, nothing lost."""
     walstream = server("--max-connection-age", "2",
@@ -380,10 +399,11 @@ def test_x27_pg_grace(pg, db, server, client):
         pg.start()
 
 
-def test_request_after_notice(db, server, raw):
-    """A stream that crosses the first GOAWAY is told to go elsewhere."""
+def test_request_after_notice(db, server, raw, stubs):
+    """A stream that crosses the first GOAWAY is served, as the second one
+    says."""
     walstream = server("--max-connection-age", "1",
-                       "--max-connection-age-grace", "5")
+                       "--max-connection-age-grace", "2")
     one = raw(walstream)
     stream = one.session()
     one.until(lambda: stream in one.headers)
@@ -391,9 +411,11 @@ def test_request_after_notice(db, server, raw):
     # which there are 5 s.
     time.sleep(2)
     late = one.request()
-    one.data(late, frame(b""))
-    assert one.status(late) == 14
-    assert one.headers[late]["grpc-message"] == "the connection is being closed"
+    one.until(lambda: late in one.headers)
+    db.fill(1, 1)
+    one.until(lambda: one.events(stubs, late))
     one.until(lambda: len(one.goaways) == 2)
     assert one.goaways[1] == (late, 0, b"max_age")
-    assert one.status(stream) == 14
+    for session in (stream, late):
+        assert one.status(session) == 14
+        assert one.trailers[session]["grpc-message"] == "max_age"

@@ -1,12 +1,14 @@
 """grpc.reflection, as v1 and as v1alpha."""
 
+import contextlib
+
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from client import channel
 from rawh2 import RawClient, frame, messages
-from waiting import SANITIZED
+from waiting import SANITIZED, until
 
 METHOD = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 V1 = METHOD.format("v1")
@@ -163,6 +165,10 @@ def test_junk(server, ask):
     ask(walstream, {"list_services": ""})
 
 
+ASK_FILE = frame(b"\x1a\x0cplugin.proto")
+LONG = frame(b"\x3a\xfa\x01" + b"x" * 250)
+
+
 def room(raw, stream):
     return raw.conn.local_flow_control_window(stream)
 
@@ -174,7 +180,7 @@ def test_client_that_reads_nothing(server, ask):
     raw = RawClient(walstream.port, window=0)
     try:
         streams = []
-        requests = frame(b"\x1a\x0cplugin.proto") * 100  # 10 kB for each
+        requests = ASK_FILE * 100  # 10 kB for each
         for _ in range(20):
             streams.append(raw.request({":path": V1}))
             raw.until(lambda: room(raw, streams[-1]) >= len(requests))
@@ -201,11 +207,10 @@ def test_requests_that_are_far_ahead(server, ask):
     raw = RawClient(walstream.port, window=0)
     try:
         stream = raw.request({":path": V1})
-        request = frame(b"\x3a\xfa\x01" + b"x" * 250)
         sent = 0
-        while room(raw, stream) >= len(request):
+        while room(raw, stream) >= len(LONG):
             assert sent < 2000
-            raw.data(stream, request)
+            raw.data(stream, LONG)
             sent += 1
         assert sent > 100
         ask(walstream, {"list_services": ""})
@@ -213,12 +218,56 @@ def test_requests_that_are_far_ahead(server, ask):
         raw.conn.increment_flow_control_window(1 << 28)
         raw.flush()
         raw.until(lambda: len(messages(raw.body.get(stream, b""))) == sent)
-        raw.until(lambda: room(raw, stream) >= len(request))
-        raw.data(stream, request)
+        raw.until(lambda: room(raw, stream) >= len(LONG))
+        raw.data(stream, LONG)
         raw.until(
             lambda: len(messages(raw.body.get(stream, b""))) == sent + 1)
     finally:
         raw.close()
+
+
+def crowd(walstream, connections, requests, window):
+    """100 streams on each connection, which take window bytes of answers."""
+    clients = [RawClient(walstream.port, window=0)
+               for _ in range(connections)]
+    for raw in clients:
+        for _ in range(100):
+            stream = raw.request({":path": V1})
+            if window:
+                raw.conn.increment_flow_control_window(window, stream)
+            raw.until(lambda: room(raw, stream) >= len(requests))
+            raw.data(stream, requests)
+    return clients
+
+
+@pytest.mark.parametrize("requests, window, connections", [
+    (LONG * 180, 0, 2), (ASK_FILE, 1, 7)], ids=["requests", "answers"])
+def test_crowd_that_reads_nothing(server, ask, requests, window, connections):
+    """G43: so many streams that what each may wait with is too much."""
+    walstream = server()
+    ask(walstream, {"list_services": ""})
+    before = walstream.status("VmRSS")
+    clients = crowd(walstream, connections, requests, window)
+    try:
+        if window:  # where there is no more room for an answer
+            assert clients[-1].status(199) == \
+                grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        with pytest.raises(grpc.RpcError) as failed:
+            ask(walstream, {"list_services": ""})
+        assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "too many requests wait" in failed.value.details()
+        if not SANITIZED:
+            assert walstream.status("VmRSS") - before < 24 << 20
+    finally:
+        for raw in clients:
+            raw.close()
+    until(lambda: works(walstream, ask), 20, "room again")
+
+
+def works(walstream, ask):
+    with contextlib.suppress(grpc.RpcError):
+        return ask(walstream, {"list_services": ""})
+    return None
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

@@ -281,6 +281,95 @@ def test_names_in_the_log(db, guarded, session, subscribe):
         walstream.wait_log("session.closed")[0]
 
 
+# Whose a consumer is
+
+OTHER = "other-clerk-Canary-0123456789abcdef"
+
+
+@pytest.fixture
+def taken(subscribe):
+    """Tries a consumer's name, in both ways; what becomes of each."""
+    def attempt(to, token, name="c1"):
+        one = subscribe(to, wait=False, metadata=bearer(token), consumer=name)
+        two = subscribe(to, wait=False, begin=False, method=METHOD, metadata={
+            **bearer(token), "walstream-consumer": name})
+        codes = one.ended(), two.ended()
+        assert f'"{name}" is another token\'s' in one.details
+        one.close()
+        two.close()
+        return set(codes)
+    return attempt
+
+
+DENIED = {grpc.StatusCode.PERMISSION_DENIED}
+
+
+def test_consumer_is_its_tokens(db, guarded, subscribe, taken):
+    """Another token neither replaces its stream nor acknowledges for it, with
+    globs or without, while it is there or away."""
+    walstream = guarded()
+    some = subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    db.fill(1, 1)
+    some.wait_for(1)
+    assert taken(walstream, ALL) == DENIED
+    assert some.open()
+    acked = some.ack_last()
+    db.wait_confirmed(acked)
+    some.close()
+    walstream.wait_log("session.closed")
+    assert taken(walstream, ALL) == DENIED
+    again = subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    assert again.started.start_lsn >= acked
+    newer = subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    assert again.ended() == grpc.StatusCode.ABORTED
+    assert newer.open()
+    # A name of its own is everybody's.
+    subscribe(walstream, metadata=bearer(ALL), consumer="c2")
+    assert taken(walstream, SOME, "c2") == DENIED
+
+
+def test_required_consumer_is_the_firsts(db, server, tokens, subscribe, taken):
+    """Named on the command line it is nobody's, until somebody uses it."""
+    walstream = server("--auth-token-file", str(tokens),
+                       "--require-consumer", "c1")
+    some = subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    assert taken(walstream, ALL) == DENIED
+    some.close()
+    walstream.wait_log("session.closed")
+    assert taken(walstream, ALL) == DENIED
+
+
+def test_consumer_through_a_reload(db, tokens, guarded, subscribe, taken):
+    """X3: a new token of the old name has the consumer; it goes along when
+    its stream's token is called otherwise; it is free when nobody of that name
+    is left."""
+    walstream = guarded()
+    tokens.write(f"{LINES}{OTHER} clerk s.*\n")
+    reload(walstream)
+    old = subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    new = subscribe(walstream, metadata=bearer(OTHER), consumer="c1")
+    assert old.ended() == grpc.StatusCode.ABORTED
+    tokens.write(f"{ALL} admin\n{SOME} clerk\n{OTHER} scribe s.*\n")
+    reload(walstream, 2)
+    assert taken(walstream, SOME) == DENIED
+    assert new.open()
+    tokens.write(f"{ALL} admin\n{SOME} clerk\n")
+    reload(walstream, 3)
+    assert new.ended() == grpc.StatusCode.UNAUTHENTICATED
+    subscribe(walstream, metadata=bearer(SOME), consumer="c1")
+    assert taken(walstream, ALL) == DENIED
+
+
+def test_tokens_without_names_are_one(guarded, tokens, subscribe, taken):
+    walstream = guarded()
+    tokens.write(f"{ALL}\n{OTHER}\n{SOME} clerk public.t* s.*\n")
+    reload(walstream)
+    one = subscribe(walstream, metadata=bearer(ALL), consumer="c1")
+    subscribe(walstream, metadata=bearer(OTHER), consumer="c1")
+    assert one.ended() == grpc.StatusCode.ABORTED
+    assert taken(walstream, SOME) == DENIED
+
+
 # SIGHUP
 
 def test_reload(db, tokens, guarded, session):

@@ -46,8 +46,8 @@ test_resume(void **state)
 
 	(void)state;
 	begin(&f);
-	c = consumers_get(&f.cs, "c");
-	assert_ptr_equal(consumers_get(&f.cs, "c"), c);
+	c = consumers_get(&f.cs, "c", NULL);
+	assert_ptr_equal(consumers_get(&f.cs, "c", NULL), c);
 	assert_int_equal(c->position, 0);
 	consumer_claim(&f.cs, c, &f);
 	quorum_join(&f.q, &f.a, 100);
@@ -69,7 +69,7 @@ test_claim_holds(void **state)
 
 	(void)state;
 	begin(&f);
-	c = consumers_get(&f.cs, "c");
+	c = consumers_get(&f.cs, "c", NULL);
 	c->position = 150;
 	consumer_claim(&f.cs, c, &f);
 	quorum_join(&f.q, &f.b, 100);
@@ -92,7 +92,7 @@ test_required(void **state)
 	(void)state;
 	begin(&f);
 	assert_int_equal(consumers_require(&f.cs, "c"), 0);
-	c = consumers_get(&f.cs, "c");
+	c = consumers_get(&f.cs, "c", NULL);
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
 	assert_int_equal(quorum_settle(&f.q), 100);
@@ -119,12 +119,12 @@ test_forget(void **state)
 	(void)state;
 	begin(&f);
 	assert_int_equal(consumers_require(&f.cs, "r"), 0);
-	c = consumers_get(&f.cs, "c");
+	c = consumers_get(&f.cs, "c", NULL);
 	c->position = 700;
-	consumers_get(&f.cs, "r")->position = 700;
+	consumers_get(&f.cs, "r", NULL)->position = 700;
 	consumers_forget(&f.cs);
 	assert_int_equal(c->position, 0);
-	assert_int_equal(consumers_get(&f.cs, "r")->position, 0);
+	assert_int_equal(consumers_get(&f.cs, "r", NULL)->position, 0);
 	quorum_join(&f.q, &f.b, 100);
 	quorum_served(&f.b, 900);
 	assert_int_equal(quorum_settle(&f.q), 100); /* r is still required */
@@ -141,9 +141,9 @@ test_cut(void **state)
 
 	(void)state;
 	begin(&f);
-	low = consumers_get(&f.cs, "low");
-	high = consumers_get(&f.cs, "high");
-	used = consumers_get(&f.cs, "used");
+	low = consumers_get(&f.cs, "low", NULL);
+	high = consumers_get(&f.cs, "high", NULL);
+	used = consumers_get(&f.cs, "used", NULL);
 	low->position = 700;
 	low->told = 500; /* what was served above was not for it */
 	high->position = 300;
@@ -175,7 +175,7 @@ test_told(void **state)
 
 	(void)state;
 	begin(&f);
-	c = consumers_get(&f.cs, "c");
+	c = consumers_get(&f.cs, "c", NULL);
 	consumer_claim(&f.cs, c, &f);
 	consumer_release(&f.cs, c, NULL, 300);
 	consumer_claim(&f.cs, c, &f);
@@ -198,19 +198,48 @@ test_limit(void **state)
 	(void)state;
 	begin(&f);
 	assert_int_equal(consumers_require(&f.cs, "required"), 0);
-	used = consumers_get(&f.cs, "used");
+	used = consumers_get(&f.cs, "used", NULL);
 	used->stream = &f;
-	consumers_get(&f.cs, "first")->position = 5;
+	consumers_get(&f.cs, "first", NULL)->position = 5;
 	for (int i = 0; i < CONSUMER_MAX - 3; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
-		assert_non_null(consumers_get(&f.cs, name));
+		assert_non_null(consumers_get(&f.cs, name, NULL));
 	}
 	assert_int_equal(f.cs.n, CONSUMER_MAX);
-	assert_non_null(consumers_get(&f.cs, "more"));
+	assert_non_null(consumers_get(&f.cs, "more", NULL));
 	assert_int_equal(f.cs.n, CONSUMER_MAX);
-	assert_ptr_equal(consumers_get(&f.cs, "used"), used);
-	assert_true(consumers_get(&f.cs, "required")->required);
-	assert_int_equal(consumers_get(&f.cs, "first")->position, 0);
+	assert_ptr_equal(consumers_get(&f.cs, "used", NULL), used);
+	assert_true(consumers_get(&f.cs, "required", NULL)->required);
+	assert_int_equal(consumers_get(&f.cs, "first", NULL)->position, 0);
+	end(&f);
+}
+
+/* Who makes up names has only its own forgotten. */
+static void
+test_limit_of_owner(void **state)
+{
+	struct fixture f;
+	struct consumer *c;
+	char name[16];
+
+	(void)state;
+	begin(&f);
+	c = consumers_get(&f.cs, "first", "a");
+	consumer_own(c, "a");
+	c->position = 5;
+	consumers_get(&f.cs, "nobody's", NULL)->position = 6;
+	for (int i = 0; i < 2 * CONSUMER_MAX; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		consumer_own(consumers_get(&f.cs, name, "b"), "b");
+	}
+	assert_int_equal(f.cs.n, CONSUMER_MAX);
+	assert_int_equal(consumers_get(&f.cs, "first", "a")->position, 5);
+	assert_string_equal(c->owner, "a");
+	assert_int_equal(consumers_get(&f.cs, "nobody's", "a")->position, 6);
+	/* Somebody's goes for who has none. */
+	consumer_own(consumers_get(&f.cs, "other", "c"), "c");
+	assert_int_equal(f.cs.n, CONSUMER_MAX);
+	assert_int_equal(consumers_get(&f.cs, "first", "a")->position, 0);
 	end(&f);
 }
 
@@ -239,6 +268,7 @@ main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_limit_of_owner),
 		cmocka_unit_test(test_breaks),
 	};
 

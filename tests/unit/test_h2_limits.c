@@ -750,17 +750,26 @@ test_grace(void **state)
 	put_frame(PING, ACK, 0, p, 8);
 	assert_int_equal(say(), 0);
 	assert_true(h2_noticed(server));
-	assert_int_equal(served_n, 1);
-	assert_int_equal(count_frames(HEADERS), 1);
+	assert_int_equal(served_n, 2);
 	h2_goaway(server, "max_age");
+	/* And one that is too late: its client knows that it was not served. */
+	put_call_of(5, END_STREAM, no_more);
 	assert_int_equal(say(), 0);
+	assert_int_equal(served_n, 2);
+	assert_int_equal(count_frames(HEADERS), 0);
 	assert_memory_equal(find_frame(GOAWAY), "\0\0\0\3\0\0\0\0max_age", 15);
+	put_call_of(7, END_STREAM, no_more);
+	assert_int_equal(say(), 0);
+	assert_int_equal(served_n, 2);
+	assert_int_equal(buf_unread(&reply), 0);
 	assert_false(h2_over(server));
 	assert_int_equal(h2_fault(server), H2_FINE);
 	h2_end_all(server, "max_age");
 	assert_int_equal(say(), 0);
-	assert_int_equal(served[0].closed, 1);
-	assert_int_equal(served[0].code, GRPC_UNAVAILABLE);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(served[i].closed, 1);
+		assert_int_equal(served[i].code, GRPC_UNAVAILABLE);
+	}
 	assert_true(h2_over(server));
 }
 

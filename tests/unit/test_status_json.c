@@ -115,7 +115,7 @@ add(lsn_t acked, lsn_t sent, const char *name)
 	s->member.acked = acked;
 	s->member.served = publish.complete_lsn;
 	if (name != NULL) {
-		s->consumer = consumers_get(&consumers, name);
+		s->consumer = consumers_get(&consumers, name, NULL);
 		s->consumer->stream = s;
 	}
 	s->next = list.first;
