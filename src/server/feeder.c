@@ -229,9 +229,7 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	}
 	s->list->metrics->sent_bytes += n;
 	s->moved += n;
-	/* Enough, or all there is; its end is not put off. */
-	if (session_in_place(s) &&
-	    (s->moved >= MOVE_MIN || (n > 0 && n < cap))) {
+	if (s->moved >= MOVE_MIN || (n > 0 && n < cap)) { /* or all there is */
 		s->moved = 0;
 		s->moved_at = s->list->now;
 	}

@@ -117,7 +117,7 @@ session_detach(struct session *s)
 	quorum_leave(l->quorum, &s->member);
 	session_set_state(s, SESSION_GONE);
 	metrics_ended(l->metrics, s->stream->code);
-	s->moved_at = s->list->now;
+	s->moved_at = s->gone_at = l->now;
 	if (in_place)
 		log_info("session.closed",
 		    "stream%s closed: %" PRIu64

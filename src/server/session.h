@@ -56,6 +56,7 @@ struct session {
 	uint32_t batch_left;   /* items of the batch being sent */
 	int64_t progress_at;   /* the next progress is due */
 	int64_t moved_at;      /* something worth the name was taken */
+	int64_t gone_at;       /* GONE: since then */
 	size_t moved;          /* bytes taken since */
 	int64_t warned_at;     /* that it holds WAL back */
 	lsn_t warned_lsn;      /* acknowledged then */

@@ -14,8 +14,10 @@
 #define TICK SECONDS(1)
 /* What stands for --slow-client-timeout where that is "never". */
 #define STUCK SECONDS(60)
-/* How long a stream that has ended may take over its last message, in all. */
+/* How long a stream that has ended may take over its last message, in all, and
+ * take nothing of it: its connection may have newer ones. */
 #define GONE_TIME SECONDS(30)
+#define GONE_STUCK SECONDS(5)
 /* How long Subscribe waits for its start. */
 #define START_TIME SECONDS(60)
 /* Without a turn for so long we were stopped, and nobody could take anything. */
@@ -180,7 +182,8 @@ sessions_update(struct session_list *l)
 			    "no start has come for %d s",
 			    (int)(START_TIME / SECONDS(1)));
 		else if (s->state == SESSION_GONE && feeder_busy(s) &&
-		    l->now - s->moved_at >= GONE_TIME)
+		    (l->now - s->moved_at >= GONE_STUCK ||
+			l->now - s->gone_at >= GONE_TIME))
 			drop(s);
 	}
 }
