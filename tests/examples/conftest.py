@@ -1,44 +1,22 @@
 """Fixtures: a PostgreSQL, a database, a walstream, and examples that run."""
 
-import itertools
-import re
-import signal
-
 import place  # first: it says where the helpers are
 
 import pytest
 
 import readme
 from build import build
-from database import Database
 from daemon import Walstream
-from pgserver import PgServer
 from program import Program
-
-numbers = itertools.count(1)
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session")
-def pg():
-    server = PgServer()
-    yield server
-    server.remove()
+from suite import db as fresh_db
+from suite import pg, pytest_configure
 
 
 @pytest.fixture
-def db(pg, request):
-    """This test's database. It has `publication`, for all tables."""
-    title = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
-    database = Database(pg, f"d{next(numbers)}_{title.strip('_')}")
-    database.sql("CREATE PUBLICATION publication FOR ALL TABLES")
-    yield database
-    database.drop()
+def db(fresh_db):
+    """With `publication`, for all tables."""
+    fresh_db.sql("CREATE PUBLICATION publication FOR ALL TABLES")
+    return fresh_db
 
 
 @pytest.fixture

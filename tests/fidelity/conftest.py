@@ -1,17 +1,12 @@
 """Fixtures: one PostgreSQL, one database with every type, one stream."""
 
-import importlib
 import os
 import random
-import signal
-import sys
 import time
-import types
 
 import place  # first: it says where the helpers are
 
 import pytest
-from grpc_tools import protoc
 
 from catalogue import Catalogue
 from database import Database
@@ -19,6 +14,7 @@ from generators import Generators
 from literals import CONTROLS, EVERY_KIND
 from pgserver import PgServer
 from proc import Server
+from suite import finish_all, pytest_configure, stubs
 from table import SESSION
 from tally import total
 
@@ -28,12 +24,6 @@ SEED = int(os.environ.get("WALSTREAM_SEED", "1"))
 
 versions = []
 began = time.monotonic()
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -46,20 +36,6 @@ def pytest_terminal_summary(terminalreporter):
             f" {total.rows} rows, {total.values} values,"
             f" {total.differences.total()} differences,"
             f" seed {SEED}, {time.monotonic() - began:.0f} s")
-
-
-@pytest.fixture(scope="session")
-def stubs(tmp_path_factory):
-    """Generated from proto/, now."""
-    out = tmp_path_factory.mktemp("stubs")
-    status = protoc.main(["protoc", f"-I{place.REPOSITORY / 'proto'}",
-                          f"--python_out={out}", f"--grpc_python_out={out}",
-                          "plugin.proto"])
-    assert status == 0, "protoc failed"
-    sys.path.insert(0, str(out))
-    return types.SimpleNamespace(
-        pb2=importlib.import_module("plugin_pb2"),
-        pb2_grpc=importlib.import_module("plugin_pb2_grpc"))
 
 
 @pytest.fixture(scope="session")
@@ -128,8 +104,7 @@ def launch(db):
         return one.wait_listening()
 
     yield start
-    for one in started:
-        one.finish()
+    finish_all(started)
 
 
 @pytest.fixture(scope="session")

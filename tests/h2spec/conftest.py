@@ -1,7 +1,5 @@
 """Fixtures: one walstream for each kind of port, asked everything once."""
 
-import signal
-
 import place  # first: it says where the helpers are
 
 import pytest
@@ -9,25 +7,15 @@ import pytest
 import certs
 import spec
 from database import Database
-from pgserver import PgServer
 from proc import Server
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+from suite import pg, pytest_configure
 
 
 @pytest.fixture(scope="session")
-def db():
-    server = PgServer()
-    try:
-        database = Database(server, "h2spec")
-        yield database
-        database.drop()
-    finally:
-        server.remove()
+def db(pg):
+    database = Database(pg, "h2spec")
+    yield database
+    database.drop()
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,14 @@ import contextlib
 import itertools
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from database import Database
-from fakecheck import owed
 from proc import Server
 from rawframes import RawConnection, ack, data, message, messages
 from waiting import SANITIZED, SCALE, until
@@ -26,13 +27,38 @@ numbers = itertools.count(1)
 Row = collections.namedtuple("Row", "number lsn late")
 
 
-def rows(row, table, late=None):
-    """A parameter `case` for each entry; late: which are owed, and why."""
-    late = late or {}
+def rows(row, table):
+    """A parameter `case` for each entry."""
     return pytest.mark.parametrize("case", [
-        pytest.param(case, id=f"{row}_{name}",
-                     marks=[owed(late[name])] if name in late else [])
+        pytest.param(case, id=f"{row}_{name}")
         for name, case in table.items()])
+
+
+HOLDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import rawframes
+c = rawframes.RawConnection(int(sys.argv[2]))
+c.session()
+print(flush=True)
+while True:
+    c.read(1)
+"""
+
+
+def holder(port):
+    """A process that holds a stream open."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, os.path.dirname(__file__), str(port)],
+        stdout=subprocess.PIPE)
+    child.stdout.readline()
+    return child
+
+
+def detached(walstream, count, seconds):
+    """One more stream than count has been closed."""
+    until(lambda: len(walstream.logged("session.closed")) > count, seconds,
+          walstream.text)
 
 
 class Writer:

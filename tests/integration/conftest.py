@@ -1,50 +1,24 @@
 """Fixtures: one PostgreSQL for the session, one database for each test."""
 
-import importlib
-import itertools
-import re
-import signal
-import sys
-import types
-
-import grpc_tools
 import pytest
-from grpc_tools import protoc
 
 import client as clients
 import roles
-from database import Database
 from pgserver import PgServer
-from proc import REPOSITORY, Server
+from proc import Server
+from rawh2 import RawClient
+from suite import db, finish_all, make_stubs, pytest_configure
 from waiting import until
-
-numbers = itertools.count(1)
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def stubs(tmp_path_factory):
     """Generated from proto/, now."""
-    out = tmp_path_factory.mktemp("stubs")
-    proto = REPOSITORY / "proto"
-    well_known = grpc_tools.__path__[0] + "/_proto"
-    status = protoc.main([
-        "protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={out}",
-        f"--grpc_python_out={out}", "plugin.proto", "health.proto",
-        "reflection.proto"])
-    assert status == 0, "protoc failed"
-    sys.path.insert(0, str(out))
-    return types.SimpleNamespace(
-        pb2=importlib.import_module("plugin_pb2"),
-        pb2_grpc=importlib.import_module("plugin_pb2_grpc"),
-        reflection=importlib.import_module("reflection_pb2"),
-        health=importlib.import_module("health_pb2"),
-        health_grpc=importlib.import_module("health_pb2_grpc"))
+    return make_stubs(
+        tmp_path_factory.mktemp("stubs"), "plugin.proto", "health.proto",
+        "reflection.proto", pb2="plugin_pb2", pb2_grpc="plugin_pb2_grpc",
+        reflection="reflection_pb2", health="health_pb2",
+        health_grpc="health_pb2_grpc")
 
 
 @pytest.fixture(scope="session")
@@ -56,15 +30,6 @@ def pg():
         yield server
     finally:
         server.remove()
-
-
-@pytest.fixture
-def db(pg, request):
-    """This test's database."""
-    title = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
-    database = Database(pg, f"d{next(numbers)}_{title.strip('_')}")
-    yield database
-    database.drop()
 
 
 @pytest.fixture
@@ -98,13 +63,7 @@ def server(db):
         return one.wait_listening()
 
     yield start
-    problems = []
-    for one in started:
-        try:
-            one.finish()
-        except AssertionError as problem:
-            problems.append(str(problem))
-    assert not problems, "\n".join(problems)
+    finish_all(started)
 
 
 @pytest.fixture
@@ -127,3 +86,17 @@ def client(stubs, server):
 def stream(server, client):
     """A client of a walstream on a permanent slot."""
     return client(server())
+
+
+@pytest.fixture
+def raw():
+    """Opens raw connections; closes them."""
+    opened = []
+
+    def connect(to, **options):
+        opened.append(RawClient(to.port, **options))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()

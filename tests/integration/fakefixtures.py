@@ -9,6 +9,7 @@ import client as clients
 import proc
 from fakecheck import make_certificate, start_args
 from fakepg import Fake
+from suite import finish_all
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +55,7 @@ def start(fake):
         return one.wait_listening()
 
     yield run
-    for one in started:
-        one.finish()
+    finish_all(started)
 
 
 @pytest.fixture

@@ -11,27 +11,11 @@ import h2.events
 from h2.connection import ConnectionState
 from h2.settings import SettingCodes, Settings
 
+from rawframes import messages
 from waiting import SCALE
 
 PATH = "/plugin.PluginService/Session"
 LARGEST = 2 ** 31 - 1
-
-
-def frame(payload, flag=0):
-    """A gRPC message with its five-byte prefix."""
-    return struct.pack(">BI", flag, len(payload)) + payload
-
-
-def messages(body):
-    """The whole messages in a stream's bytes."""
-    found, at = [], 0
-    while len(body) - at >= 5:
-        length = struct.unpack_from(">I", body, at + 1)[0]
-        if len(body) - at - 5 < length:
-            break
-        found.append(bytes(body[at + 5:at + 5 + length]))
-        at += 5 + length
-    return found
 
 
 class RawClient:

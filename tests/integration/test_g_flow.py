@@ -5,14 +5,12 @@ The rest of G14 to G17 is in test_ack.py, G19 in test_slow_client.py.
 """
 
 import random
-import subprocess
-import sys
 import time
 
 import grpc
 
 import rawframes as h2
-from bystander import MIB, rows
+from bystander import MIB, detached, holder, rows
 from proc import REPOSITORY
 from waiting import SCALE, until
 
@@ -268,23 +266,6 @@ def test_goaway_idle(bench, case):
         c.wait_closed()
 
 
-HOLDER = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-import rawframes
-c = rawframes.RawConnection(int(sys.argv[2]))
-c.session()
-print(flush=True)
-while True:
-    c.read(1)
-"""
-
-
-def until_closed(bench, count, seconds):
-    until(lambda: len(bench.walstream.logged("session.closed")) > count,
-          seconds, bench.walstream.text)
-
-
 @rows("G24", {"fin": lambda c: c.close(), "rst": lambda c: c.close(True),
               "half": lambda c: c.socket.shutdown(1)})
 def test_gone(bench, case):
@@ -293,20 +274,16 @@ def test_gone(bench, case):
         c.session()
         closed = len(bench.walstream.logged("session.closed"))
         case(c)
-        until_closed(bench, closed, 2)
+        detached(bench.walstream, closed, 2)
 
 
 @rows("G24", {"kill_9": None})
 def test_killed(bench, case):
     """So is the end of the client's process."""
-    with bench.watched(), subprocess.Popen(
-            [sys.executable, "-c", HOLDER, sys.path[0], str(bench.port)],
-            env={"PYTHONPATH": ":".join(sys.path)},
-            stdout=subprocess.PIPE) as child:
-        child.stdout.readline()
+    with bench.watched(), holder(bench.port) as child:
         closed = len(bench.walstream.logged("session.closed"))
         child.kill()
-        until_closed(bench, closed, 2)
+        detached(bench.walstream, closed, 2)
 
 
 # Half-closed

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -15,31 +14,13 @@ import pytest
 
 import proc
 import rawframes as h2
-from bystander import rows
+from bystander import detached, holder, rows
 from waiting import SCALE, until
 
 pytest_plugins = ["benches"]
 
 OPTIONS = ("--keepalive-time", "1", "--keepalive-timeout", "1")
 CLONE_NEWNET = 0x40000000
-HOLDER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import rawframes
-c = rawframes.RawConnection(int(sys.argv[2]))
-c.session()
-print(flush=True)
-while True:
-    c.read(1)
-"""
-
-
-def detached(walstream, count, seconds):
-    """One more stream than count has been closed."""
-    until(lambda: len(walstream.logged("session.closed")) > count, seconds,
-          walstream.text)
-
-
 class Deaf(h2.RawConnection):
     """Acknowledges SETTINGS, and no PING."""
 
@@ -83,10 +64,7 @@ def test_pong(bench, case):
 def test_stopped(bench, case):
     """A process that is stopped takes no part in anything any more."""
     assert case is None
-    with bench.watched(), subprocess.Popen(
-            [sys.executable, "-c", HOLDER, os.path.dirname(h2.__file__),
-             str(bench.port)], stdout=subprocess.PIPE) as child:
-        child.stdout.readline()
+    with bench.watched(), holder(bench.port) as child:
         closed = len(bench.walstream.logged("session.closed"))
         child.send_signal(signal.SIGSTOP)
         try:

@@ -7,24 +7,10 @@ import grpc
 import pytest
 
 from client import channel
-from rawh2 import RawClient, frame
+from rawframes import message
 from waiting import until
 
 SERVICE = "/plugin.PluginService/"
-
-
-@pytest.fixture
-def raw():
-    """Opens raw connections; closes them."""
-    opened = []
-
-    def connect(to, **options):
-        opened.append(RawClient(to.port, **options))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
 
 
 def unknown_field(size):
@@ -157,7 +143,7 @@ def test_split_message(db, server, raw, stubs, size):
     db.fill(4, 6)
     one.until(lambda: len(one.events(stubs, stream)) == 6)
     lsns = [e.insert.pg_lsn for e in one.events(stubs, stream)]
-    one.data(stream, b"".join(frame(acks(stubs, lsn))
+    one.data(stream, b"".join(message(acks(stubs, lsn))
                               for lsn in (lsns[0], 0, lsns[2], lsns[5])),
              size)
     db.wait_confirmed(lsns[5])
@@ -169,7 +155,7 @@ def test_end_within_message(db, server, client, raw, stubs, cut):
     walstream = server()
     one = raw(walstream)
     stream = one.session()
-    one.data(stream, frame(acks(stubs, 1000))[:cut], end_stream=True)
+    one.data(stream, message(acks(stubs, 1000))[:cut], end_stream=True)
     assert one.status(stream) == grpc.StatusCode.INTERNAL.value[0]
     still_serves(db, client, walstream)
 
@@ -312,5 +298,5 @@ def test_ack_with_the_end(db, server, raw, stubs):
     db.fill(1, 3)
     one.until(lambda: len(one.events(stubs, stream)) == 3)
     last = one.events(stubs, stream)[-1].insert.pg_lsn
-    one.data(stream, frame(acks(stubs, last)), end_stream=True)
+    one.data(stream, message(acks(stubs, last)), end_stream=True)
     db.wait_confirmed(last)

@@ -10,7 +10,8 @@ import pytest
 
 from client import channel
 from proc import fails, run
-from rawh2 import RawClient, frame
+from rawframes import message
+from rawh2 import RawClient
 from waiting import SANITIZED, SCALE, until
 
 CHECK = "/grpc.health.v1.Health/Check"
@@ -262,7 +263,7 @@ def test_many_watchers(server, check):
         raw = RawClient(walstream.port)
         streams = [raw.request({":path": WATCH}) for _ in range(100)]
         for one in streams:
-            raw.data(one, frame(b""))
+            raw.data(one, message(b""))
         raw.until(lambda raw=raw, streams=streams: all(
             len(raw.body.get(one, b"")) == 7 for one in streams), 30)
         raw.close()

@@ -23,20 +23,6 @@ QUICK = ("--keepalive-time", "1", "--keepalive-timeout", "1")
 LAST = 2 ** 31 - 1
 
 
-@pytest.fixture
-def raw():
-    """Opens raw connections; closes them."""
-    opened = []
-
-    def connect(to, **options):
-        opened.append(RawClient(to.port, **options))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
-
-
 def connect(walstream, *sent, buffer=None):
     one = socket.socket()
     if buffer:

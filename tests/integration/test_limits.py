@@ -2,7 +2,6 @@
 
 import contextlib
 import resource
-import socket
 import time
 
 import pytest

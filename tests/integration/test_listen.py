@@ -14,6 +14,7 @@ import pytest
 import certs
 import client as clients
 from proc import Server, binary, environment, fails, run
+from suite import finish_all
 from waiting import until
 
 pytest_plugins = ["tlsclients"]
@@ -44,8 +45,7 @@ def listening(db, server):
         return one
 
     yield start
-    for one in started:
-        one.finish()
+    finish_all(started)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from client import channel
-from rawh2 import RawClient, frame, messages
+from rawframes import message, messages
+from rawh2 import RawClient
 from waiting import SANITIZED, until
 
 METHOD = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
@@ -93,8 +94,8 @@ def test_contract(server, ask, stubs):
     assert any("Events flow as soon as the stream opens" in one
                for one in comments(told))
     told.ClearField("source_code_info")
-    for message in told.message_type:
-        for field in message.field:
+    for kind in told.message_type:
+        for field in kind.field:
             field.ClearField("json_name")
     made = descriptor_pb2.FileDescriptorProto()
     stubs.pb2.DESCRIPTOR.CopyToProto(made)
@@ -165,8 +166,8 @@ def test_junk(server, ask):
     ask(walstream, {"list_services": ""})
 
 
-ASK_FILE = frame(b"\x1a\x0cplugin.proto")
-LONG = frame(b"\x3a\xfa\x01" + b"x" * 250)
+ASK_FILE = message(b"\x1a\x0cplugin.proto")
+LONG = message(b"\x3a\xfa\x01" + b"x" * 250)
 
 
 def room(raw, stream):

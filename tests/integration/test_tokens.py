@@ -12,7 +12,8 @@ import pytest
 
 from client import METHOD, channel
 from proc import Server, fails, run
-from rawh2 import RawClient, frame
+from rawframes import message
+from rawh2 import RawClient
 from subscriber import SUBSCRIBE
 from waiting import SANITIZED, until
 
@@ -132,7 +133,7 @@ def test_huge_token(guarded, session):
             raw.conn.encoder.encode, huffman=False)
         try:
             stream = raw.request({"authorization": "Bearer " + "x" * size})
-            raw.data(stream, frame(b""))
+            raw.data(stream, message(b""))
             assert raw.status(stream) in (None, 8, 16)
         except (ConnectionError, AssertionError):
             assert raw.closed or size > 8000

@@ -1,52 +1,19 @@
 """Fixtures: a PostgreSQL, walstreams with the page, a browser to look at it."""
 
-import importlib
 import itertools
-import signal
-import sys
-import types
 
 import place  # first: it says where the helpers are
 
-import grpc_tools
 import pytest
-from grpc_tools import protoc
 
 import httpget
 from chromium import Browser
 from database import Database
-from pgserver import PgServer, free_port
+from pgserver import free_port
 from proc import Server
+from suite import finish_all, pg, pytest_configure, stubs
 
 numbers = itertools.count(1)
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session")
-def stubs(tmp_path_factory):
-    """Generated from proto/, now."""
-    out = tmp_path_factory.mktemp("stubs")
-    status = protoc.main([
-        "protoc", f"-I{place.REPOSITORY / 'proto'}",
-        f"-I{grpc_tools.__path__[0]}/_proto", f"--python_out={out}",
-        f"--grpc_python_out={out}", "plugin.proto"])
-    assert status == 0, "protoc failed"
-    sys.path.insert(0, str(out))
-    return types.SimpleNamespace(
-        pb2=importlib.import_module("plugin_pb2"),
-        pb2_grpc=importlib.import_module("plugin_pb2_grpc"))
-
-
-@pytest.fixture(scope="session")
-def pg():
-    server = PgServer()
-    yield server
-    server.remove()
 
 
 @pytest.fixture
@@ -74,8 +41,7 @@ def serve(db):
         return one
 
     yield start
-    for one in started:
-        one.finish()
+    finish_all(started)
 
 
 @pytest.fixture(scope="session")

@@ -2,48 +2,21 @@
 clients of it."""
 
 import itertools
-import re
-import signal
 
 import place  # first: it says where the helpers are
 
 import pytest
 
 from call import Call
-from database import Database
-from pgserver import PgServer
 from pki import Pki
 from proc import Server
+from suite import db, finish_all, pg, pytest_configure
 from waiting import until
-
-numbers = itertools.count(1)
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session")
-def pg():
-    server = PgServer()
-    yield server
-    server.remove()
 
 
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory):
     return Pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture
-def db(pg, request):
-    """This test's database."""
-    title = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
-    database = Database(pg, f"d{next(numbers)}_{title.strip('_')}")
-    yield database
-    database.drop()
 
 
 class Walstream(Server):
@@ -86,13 +59,7 @@ def serve(db, pki, tmp_path):
         return one.wait_listening()
 
     yield start
-    problems = []
-    for one in started:
-        try:
-            one.finish()
-        except AssertionError as problem:
-            problems.append(str(problem))
-    assert not problems, "\n".join(problems)
+    finish_all(started)
 
 
 @pytest.fixture

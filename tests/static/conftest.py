@@ -1,7 +1,5 @@
 """Fixtures: a PostgreSQL, and root directories with one program in them."""
 
-import signal
-
 import place  # first: it says where the helpers are
 
 import pytest
@@ -10,15 +8,10 @@ import roles
 from database import Database
 from emptyroot import EmptyRoot
 from pgserver import PgServer
+from suite import pytest_configure
 
 # The program may come by IPv6, and not by Unix socket: it cannot see one.
 HBA = roles.HBA + "host all auth_scram ::1/128 scram-sha-256\n"
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
