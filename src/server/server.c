@@ -122,7 +122,8 @@ server_init(struct server *sv, const struct server_config *config,
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
-	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg,
+	    &sv->publish.types);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
 	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
