@@ -133,18 +133,20 @@ void
 clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 {
 	int64_t until = clock_mono_us() + HANDSHAKE_TIME;
+	int64_t passed = now - cs->read_at;
 	struct client *c;
 	struct err err;
 
+	cs->read_at = now;
 	for (c = cs->first; c != NULL; c = c->next, p++) {
-		if (client_is_late(c, now, &err)) {
+		if (client_is_late(c, passed, &err)) {
 			note_failure(cs, c, now, &err);
 			continue;
 		}
 		if (!conn_readable(&c->conn, p->revents))
 			continue;
-		if (c->opening &&
-		    (clock_mono_us() > until || !open_tls(cs, c, now)))
+		c->put_off = c->opening && clock_mono_us() > until;
+		if (c->put_off || (c->opening && !open_tls(cs, c, now)))
 			continue;
 		client_read(c, now);
 	}

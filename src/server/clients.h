@@ -18,6 +18,7 @@ struct clients {
 	struct session_list *sessions;
 	struct client_rules *rules;
 	struct seldom failing;
+	int64_t read_at; /* clients_read was called last */
 };
 
 /* Connections accepted in a turn, by all listeners. */
