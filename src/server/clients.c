@@ -70,23 +70,27 @@ add(struct clients *cs, const struct arrival *a, int64_t now)
 	cs->count++;
 }
 
+/* One at each listener in turn, lest a flood at one keep others out; it begins
+ * behind who let the last one in, as there may be room for one only. */
 void
 clients_accept(struct clients *cs, const struct pollfd *p, int64_t now)
 {
+	size_t count = cs->listeners->count, nobody = 0, i = cs->next_listener;
 	enum arrived what;
 	struct arrival a;
-	size_t i = 0;
+	int n = 0;
 
-	for (int n = 0; n < CLIENTS_ACCEPT && i < cs->listeners->count;) {
+	for (; n < CLIENTS_ACCEPT && nobody < count; i++) {
 		what = NOBODY;
-		if ((p[i].revents & POLLIN) != 0)
-			what = listeners_next(cs->listeners, i, now, &a);
-		if (what == ARRIVED)
-			add(cs, &a, now);
-		if (what == NOBODY)
-			i++;
-		else
-			n++;
+		if ((p[i % count].revents & POLLIN) != 0)
+			what =
+			    listeners_next(cs->listeners, i % count, now, &a);
+		nobody = what == NOBODY ? nobody + 1 : 0;
+		n += what != NOBODY;
+		if (what != ARRIVED)
+			continue;
+		add(cs, &a, now);
+		cs->next_listener = i % count + 1;
 	}
 }
 

@@ -18,7 +18,8 @@ struct clients {
 	struct session_list *sessions;
 	struct client_rules *rules;
 	struct seldom failing;
-	int64_t read_at; /* clients_read was called last */
+	int64_t read_at;      /* clients_read was called last */
+	size_t next_listener; /* is asked first when clients are let in */
 };
 
 /* Connections accepted in a turn, by all listeners. */

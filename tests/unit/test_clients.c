@@ -154,6 +154,55 @@ test_handshake_put_off(void **state)
 	assert_true(clients.first->handshake_us == SECONDS(9));
 }
 
+/* Who came in at that listener? */
+static size_t
+came_to(size_t i)
+{
+	struct addr at, *want = &listeners.at[i].addr;
+	size_t n = 0;
+
+	for (struct client *c = clients.first; c != NULL; c = c->next) {
+		at.len = sizeof(at.sa);
+		assert_int_equal(getsockname(c->conn.fd,
+				     (struct sockaddr *)&at.sa, &at.len),
+		    0);
+		n += addr_port(&at) == addr_port(want);
+	}
+	return n;
+}
+
+/* A flood at one listener, as great as a turn can take, and somebody at the
+ * other. */
+static void
+test_flood_at_one_listener(void **state)
+{
+	(void)state;
+	for (int i = 0; i < CLIENTS_ACCEPT; i++)
+		visit(0);
+	visit(1);
+	accept_all(START);
+	assert_int_equal(clients.count, CLIENTS_ACCEPT);
+	assert_int_equal(came_to(1), 1);
+	accept_all(START);
+	assert_int_equal(came_to(0), CLIENTS_ACCEPT);
+}
+
+/* There is room for one more, again and again: each gets its turn. */
+static void
+test_room_for_one(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 4; n++) {
+		listeners.most = n;
+		visit(0);
+		visit(1);
+		accept_all(START);
+		assert_int_equal(clients.count, n);
+	}
+	assert_int_equal(came_to(0), 2);
+	assert_int_equal(came_to(1), 2);
+}
+
 int
 main(void)
 {
@@ -163,6 +212,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_handshake_while_away,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handshake_put_off, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_flood_at_one_listener,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(test_room_for_one, setup,
 		    teardown),
 	};
 
