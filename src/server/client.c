@@ -114,13 +114,7 @@ client_del(struct client *c)
 short
 client_want(const struct client *c)
 {
-	short events = c->closing && !c->finished ? 0 : POLLIN;
-
-	if (c->opening)
-		return conn_want(&c->conn);
-	events |= conn_want(&c->conn);
-	return buf_unread(&c->conn.out) > 0 ? (short)(events | POLLOUT)
-					    : events;
+	return conn_want(&c->conn, !c->closing || c->finished);
 }
 
 static int64_t
