@@ -16,7 +16,7 @@
 #define PAUSE MS(200)
 /* Refusals are logged no more often. */
 #define LOG_EVERY SECONDS(10)
-/* Descriptors that clients leave us: PostgreSQL, files, listeners. */
+/* Descriptors that clients leave us, beside listeners: PostgreSQL, files. */
 #define OWN_DESCRIPTORS ((rlim_t)64)
 
 void
@@ -49,10 +49,12 @@ listeners_free(struct listeners *l)
 	peers_free(&l->peers);
 }
 
-/* As many descriptors as we may have, and connections no more than that. */
+/* As many descriptors as we may have, and connections no more than that leaves
+ * when so many others are open. */
 static void
-limit(struct listeners *l)
+limit(struct listeners *l, rlim_t others)
 {
+	rlim_t own = OWN_DESCRIPTORS + others;
 	struct rlimit r;
 	rlim_t most;
 
@@ -67,8 +69,7 @@ limit(struct listeners *l)
 	}
 	if (r.rlim_cur == RLIM_INFINITY)
 		return;
-	most = r.rlim_cur > 2 * OWN_DESCRIPTORS ? r.rlim_cur - OWN_DESCRIPTORS
-						: r.rlim_cur / 2;
+	most = r.rlim_cur > 2 * own ? r.rlim_cur - own : r.rlim_cur / 2;
 	if (most >= l->most)
 		return;
 	l->most = (unsigned)most;
@@ -259,13 +260,13 @@ listeners_exposed(const struct listeners *l)
 }
 
 int
-listeners_open(struct listeners *l, struct err *err)
+listeners_open(struct listeners *l, size_t others, struct err *err)
 {
 	struct plan plan;
 
 	if (load_tls(l, err) == -1 || make_plan(&plan, l->config, err) == -1)
 		return -1;
-	limit(l);
+	limit(l, plan.count + others);
 	share_ports(&plan);
 	if (open_all(l, &plan, err) == -1) {
 		listeners_close(l);

@@ -52,11 +52,11 @@ struct arrival {
 void listeners_init(struct listeners *l, const struct listener_config *config,
     struct metrics *metrics);
 /*
- * Reads the files of TLS, raises the limit of descriptors, and listens on every
- * address, those of a name all. Returns 0, or -1 with err; then no socket of
- * ours is left.
+ * Reads the files of TLS, raises the limit of descriptors, of which so many are
+ * left to others, and listens on every address, those of a name all. Returns 0,
+ * or -1 with err; then no socket of ours is left.
  */
-int listeners_open(struct listeners *l, struct err *err);
+int listeners_open(struct listeners *l, size_t others, struct err *err);
 /* Nobody comes in any more; who is in, stays. */
 void listeners_close(struct listeners *l);
 void listeners_free(struct listeners *l);

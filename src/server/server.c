@@ -131,7 +131,8 @@ server_init(struct server *sv, const struct server_config *config,
 		return -1;
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (listeners_open(&sv->listeners, err) == -1)
+	if (listeners_open(&sv->listeners,
+		config->metrics_listen != NULL ? HTTPD_POLLS : 0, err) == -1)
 		return -1;
 	if (grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");

@@ -134,6 +134,20 @@ def test_g34_few_from_the_start(db, many, client):
         attached.close()
 
 
+def test_g34_listeners_and_pages(db):
+    """So are some for listeners, and for who asks for pages."""
+    walstream = Server(
+        "-c", db.conninfo(), "start", "pub", db.slot, "--listen",
+        "127.0.0.1:0", "--listen", "127.0.0.1:0", "--metrics-listen",
+        "127.0.0.1:0", wrapper=["prlimit", "--nofile=400:400", "--"])
+    try:
+        walstream.wait_listening()
+        assert f"at most {400 - 64 - 2 - 65} " in walstream.logged(
+            "server.few_descriptors")[0]
+    finally:
+        walstream.finish()
+
+
 def test_g34_descriptors(db, server, client, many):
     """None left: who comes is told, nothing spins, streams go on, and
     PostgreSQL is connected to again afterwards."""

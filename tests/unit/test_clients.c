@@ -42,7 +42,7 @@ setup(void **state)
 	listeners_init(&listeners, &config, &metrics);
 	clients_init(&clients, &listeners, &sessions, &rules);
 	visitors = 0;
-	return listeners_open(&listeners, &err);
+	return listeners_open(&listeners, 0, &err);
 }
 
 static int
