@@ -8,8 +8,6 @@
 /* Of a turn, for handshakes: each takes about a millisecond. One is always
  * done, and its steps are not cut. */
 #define HANDSHAKE_TIME MS(10)
-/* Failed handshakes are logged no more often. */
-#define LOG_EVERY SECONDS(1)
 
 void
 clients_init(struct clients *cs, struct listeners *l,
@@ -95,8 +93,7 @@ clients_accept(struct clients *cs, const struct pollfd *p, int64_t now)
 }
 
 static void
-note_failure(struct clients *cs, const struct client *c, int64_t now,
-    const struct err *err)
+note_failure(struct clients *cs, const struct client *c, const struct err *err)
 {
 	struct metrics *m = cs->sessions->metrics;
 	enum tls_fault fault = client_fault(c);
@@ -109,9 +106,8 @@ note_failure(struct clients *cs, const struct client *c, int64_t now,
 		    err->text);
 		return;
 	}
-	if (seldom(&cs->failing, now, LOG_EVERY))
-		log_info("tls.handshake_failed", "%s: %s%s", c->from.text,
-		    err->text, cs->failing.more);
+	log_limited(LOG_INFO, "tls.handshake_failed", "%s: %s", c->from.text,
+	    err->text);
 }
 
 /* A step of c's handshake. Is it done? */
@@ -127,7 +123,7 @@ open_tls(struct clients *cs, struct client *c, int64_t now)
 	case CONN_AGAIN:
 		return false;
 	default:
-		note_failure(cs, c, now, &err);
+		note_failure(cs, c, &err);
 		return false;
 	}
 }
@@ -144,7 +140,7 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 	cs->read_at = now;
 	for (c = cs->first; c != NULL; c = c->next, p++) {
 		if (client_is_late(c, passed, &err)) {
-			note_failure(cs, c, now, &err);
+			note_failure(cs, c, &err);
 			continue;
 		}
 		if (!conn_readable(&c->conn, p->revents))

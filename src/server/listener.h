@@ -7,7 +7,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/seldom.h"
 #include "net/conn.h"
 #include "net/listen.h"
 #include "net/tls_server.h"
@@ -38,7 +37,6 @@ struct listeners {
 	struct peers peers;
 	int spare; /* given up to refuse a client when descriptors run out */
 	int64_t paused_until;
-	struct seldom refusing;
 };
 
 /* A client that may stay. The descriptor is the caller's. */

@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "base/seldom.h"
 #include "grpc/goaway.h"
 #include "net/addr.h"
 #include "net/listen.h"
@@ -262,22 +261,6 @@ test_directory_locked(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-static void
-test_seldom(void **state)
-{
-	struct seldom s = { 0 };
-
-	(void)state;
-	assert_true(seldom(&s, 1000, 100));
-	assert_string_equal(s.more, "");
-	for (int i = 0; i < 3; i++)
-		assert_false(seldom(&s, 1099, 100));
-	assert_true(seldom(&s, 1100, 100));
-	assert_string_equal(s.more, " (and 3 more since the last such line)");
-	assert_true(seldom(&s, 1200, 100));
-	assert_string_equal(s.more, "");
-}
-
 int
 main(void)
 {
@@ -290,7 +273,6 @@ main(void)
 		cmocka_unit_test(test_goaway),
 		cmocka_unit_test(test_old_socket_race),
 		cmocka_unit_test(test_directory_locked),
-		cmocka_unit_test(test_seldom),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
