@@ -111,7 +111,7 @@ start_tls(struct call *c, const char *host, int64_t until)
 		if ((left = until - clock_mono_us()) <= 0)
 			return err_set(&c->err, ERR_IO,
 			    "the TLS handshake timed out");
-		conn_wait(c->conn.fd, conn_want(&c->conn),
+		conn_wait(c->conn.fd, conn_want(&c->conn, true),
 		    (int)(left / 1000) + 1);
 	}
 	return result == CONN_OK ? 0 : -1;
@@ -239,9 +239,8 @@ call_send(struct call *c)
 int
 call_wait(struct call *c, int timeout_ms)
 {
-	short events = buf_unread(&c->conn.out) > 0 ? POLLIN | POLLOUT : POLLIN;
 	int revents =
-	    conn_wait(c->conn.fd, events | conn_want(&c->conn), timeout_ms);
+	    conn_wait(c->conn.fd, conn_want(&c->conn, true), timeout_ms);
 
 	if (revents <= 0 || !conn_readable(&c->conn, (short)revents))
 		return 0;

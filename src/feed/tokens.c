@@ -214,7 +214,7 @@ read_all(struct tokens *ts, const char *text, size_t n, struct err *err)
 {
 	struct lines l = { .p = text, .end = text + n };
 	const struct token *same;
-	struct token *t, one;
+	struct token *t;
 	struct field f;
 
 	while (next_token(&l, &f)) {
@@ -226,13 +226,10 @@ read_all(struct tokens *ts, const char *text, size_t n, struct err *err)
 			return err_set(err, ERR_NOMEM, "out of memory");
 		if (read_token(t, &l.line, &f, err) == -1)
 			return -1;
-		one = *t;
-		ts->n--; /* not against itself */
-		same = tokens_find(ts, one.digest);
-		ts->n++;
-		if (same != NULL)
+		same = tokens_same(ts, t);
+		if (same != t)
 			return err_set(err, ERR_USAGE,
-			    "line %u: the token of line %u again", one.line,
+			    "line %u: the token of line %u again", t->line,
 			    same->line);
 	}
 	if (ts->n == 0)
@@ -297,6 +294,15 @@ tokens_find(const struct tokens *ts, const uint8_t digest[SECRET_DIGEST])
 		found = (found & ~equal) | (i & equal);
 	}
 	return found < ts->n ? &ts->token[found] : NULL;
+}
+
+const struct token *
+tokens_same(const struct tokens *ts, const struct token *t)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (memcmp(ts->token[i].digest, t->digest, SECRET_DIGEST) == 0)
+			return &ts->token[i];
+	return NULL;
 }
 
 bool

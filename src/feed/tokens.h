@@ -57,6 +57,10 @@ tokens_find(const struct tokens *ts, const uint8_t digest[SECRET_DIGEST]);
 /* Is there one of this name? */
 bool tokens_have(const struct tokens *ts, const char *name);
 
+/* The same token in another file, or NULL. For tokens that were let in before,
+ * which time may tell apart: of 1000, a find takes 25 us, this one or two. */
+const struct token *tokens_same(const struct tokens *ts, const struct token *t);
+
 /* May it see the table ("schema.table")? */
 bool token_may_see(const struct token *t, const char *table);
 /* May both see the same, by the same globs? */

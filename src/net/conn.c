@@ -184,9 +184,15 @@ conn_handshake(struct conn *c, struct err *err)
 }
 
 short
-conn_want(const struct conn *c)
+conn_want(const struct conn *c, bool reading)
 {
-	return c->read_wants | c->write_wants;
+	short events = 0;
+
+	if (reading)
+		events = c->read_wants != 0 ? c->read_wants : POLLIN;
+	if (buf_unread(&c->out) > 0)
+		events |= c->write_wants != 0 ? c->write_wants : POLLOUT;
+	return events;
 }
 
 bool

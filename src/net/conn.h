@@ -19,8 +19,8 @@ struct conn {
 	int fd; /* -1 when closed */
 	struct buf in, out;
 	struct tls *tls;               /* NULL: in the clear; owned */
-	short read_wants, write_wants; /* what TLS waits for instead of what
-					  one would think: POLLOUT, POLLIN */
+	short read_wants, write_wants; /* what TLS waits for, maybe instead of
+					  what one would think; 0: nothing */
 };
 
 /* Bytes each buffer may grow to. */
@@ -56,9 +56,10 @@ conn_start_tls(struct conn *c, const struct tls_settings *s, struct err *err);
 int conn_accept_tls(struct conn *c, struct ssl_ctx_st *ctx, struct err *err);
 /* CONN_OK: done; CONN_AGAIN: poll for conn_want. */
 enum conn_result conn_handshake(struct conn *c, struct err *err);
-/* What to poll for beyond what is to be read or written, and whether poll's
- * answer is a reason to read. */
-short conn_want(const struct conn *c);
+/* What to poll for, so that it does not return for what nobody would deal with:
+ * in order to read, or to shake hands, when that is wanted, and to write what is
+ * in c->out. Then, whether its answer is a reason to read. */
+short conn_want(const struct conn *c, bool reading);
 bool conn_readable(const struct conn *c, short revents);
 
 /* The user that the process at the other end of a Unix socket runs as. Returns

@@ -1,12 +1,20 @@
 #include "net/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/conn.h"
+
+/* How often, and after how many milliseconds, a lock is tried again. */
+#define LOCK_TRIES 100
+#define LOCK_PAUSE 10
 
 /* Somebody may be there and busy, so only a refusal counts. */
 static bool
@@ -54,17 +62,41 @@ clear(const struct addr *a, const char *path, struct err *err)
 	    a->text, strerror(errno));
 }
 
-int
-listen_open(struct listen *l, const struct addr *a, mode_t mode,
+/* The directory of a path, locked until it is closed. *fd is -1 where there is
+ * nothing to lock with: that is no reason not to listen. */
+static int
+lock(int *fd, const struct addr *a, const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX] = ".";
+	int rc;
+
+	if (slash != NULL)
+		snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
+	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < LOCK_TRIES && *fd != -1; i++) {
+		rc = flock(*fd, LOCK_EX | LOCK_NB);
+		if (rc == 0 || errno != EWOULDBLOCK)
+			return 0;
+		conn_wait(-1, 0, LOCK_PAUSE);
+	}
+	if (*fd == -1)
+		return 0;
+	close(*fd);
+	return err_set(err, ERR_IO,
+	    "cannot listen on %s: another process has locked its directory",
+	    a->text);
+}
+
+/* Whoever was here before is not. */
+static int
+open_file(struct listen *l, const struct addr *a, const char *path, mode_t mode,
     struct err *err)
 {
-	const char *path = addr_path(a);
 	struct stat st;
 	mode_t mask;
 
-	memset(l, 0, sizeof(*l));
-	l->fd = -1;
-	if (path != NULL && clear(a, path, err) == -1)
+	if (clear(a, path, err) == -1)
 		return -1;
 	/* From its first moment on. */
 	mask = umask((mode_t)(0777 & ~mode));
@@ -72,11 +104,32 @@ listen_open(struct listen *l, const struct addr *a, mode_t mode,
 	umask(mask);
 	if (l->fd == -1)
 		return -1;
-	if (path != NULL && lstat(path, &st) == 0) {
+	if (lstat(path, &st) == 0) {
 		l->dev = st.st_dev;
 		l->ino = st.st_ino;
 	}
 	return 0;
+}
+
+int
+listen_open(struct listen *l, const struct addr *a, mode_t mode,
+    struct err *err)
+{
+	const char *path = addr_path(a);
+	int dir, rc;
+
+	memset(l, 0, sizeof(*l));
+	l->fd = -1;
+	if (path == NULL) {
+		l->fd = conn_listen(a, &l->addr, err);
+		return l->fd == -1 ? -1 : 0;
+	}
+	if (lock(&dir, a, path, err) == -1)
+		return -1;
+	rc = open_file(l, a, path, mode, err);
+	if (dir != -1)
+		close(dir);
+	return rc;
 }
 
 void

@@ -17,7 +17,9 @@ struct listen {
 /*
  * Opens one, non-blocking. A Unix socket's file gets the mode; one that is in
  * the way is removed if it is ours and nobody listens there any more, and
- * nothing else ever is. Returns 0, or -1 with ERR_IO.
+ * nothing else ever is. Meanwhile its directory is locked (flock), lest another
+ * who does the same removes ours; for that a moment may be waited. Returns 0, or
+ * -1 with ERR_IO.
  */
 int listen_open(struct listen *l, const struct addr *a, mode_t mode,
     struct err *err);

@@ -113,7 +113,7 @@ access_renew(const struct access *a, struct pass *pass)
 
 	if (pass->tokens == a->tokens)
 		return PASS_GOOD;
-	t = tokens_find(a->tokens, pass->token->digest);
+	t = tokens_same(a->tokens, pass->token);
 	if (t == NULL)
 		return PASS_GONE;
 	if (!token_same_rights(t, pass->token))

@@ -18,8 +18,10 @@
 #define WRITE_SIZE ((size_t)64 * 1024)
 /* Rounds of WRITE_SIZE one connection gets in a turn. */
 #define WRITE_ROUNDS 8
-/* How long a TLS handshake may take. */
+/* How long a TLS handshake may take, and how often that is looked at: if we do
+ * not get to it, we were stopped, or had a long turn. */
 #define HANDSHAKE_TIME SECONDS(10)
+#define LOOK_INTERVAL SECONDS(1)
 /* How long, and for how many bytes, a client may take to read what was said
  * last. */
 #define CLOSE_TIME SECONDS(1)
@@ -52,7 +54,6 @@ static void
 begin(struct client *c, int64_t now)
 {
 	c->opening = false;
-	c->handshake_at = INT64_MAX;
 	lifetime_init(&c->life, &c->rules->life, now,
 	    (int)(clock_mono_us() % 201) - 100);
 }
@@ -74,7 +75,7 @@ open_connection(struct client *c, const struct arrival *a,
 	if (a->tls == NULL)
 		return 0;
 	c->opening = true;
-	c->handshake_at = now + HANDSHAKE_TIME;
+	c->handshake_us = HANDSHAKE_TIME;
 	return conn_accept_tls(&c->conn, a->tls, err);
 }
 
@@ -113,13 +114,13 @@ client_del(struct client *c)
 short
 client_want(const struct client *c)
 {
-	short events = c->closing && !c->finished ? 0 : POLLIN;
+	return conn_want(&c->conn, !c->closing || c->finished);
+}
 
-	if (c->opening)
-		return conn_want(&c->conn);
-	events |= conn_want(&c->conn);
-	return buf_unread(&c->conn.out) > 0 ? (short)(events | POLLOUT)
-					    : events;
+static int64_t
+shorter(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 int64_t
@@ -128,18 +129,23 @@ client_deadline(const struct client *c, int64_t now)
 	int64_t life = lifetime_deadline(&c->life);
 
 	if (c->opening)
-		return c->handshake_at;
+		return now + shorter(c->handshake_us, LOOK_INTERVAL);
 	if (c->more)
 		return now;
 	if (c->closing)
 		return c->closed_at;
-	return life < c->h2_at ? life : c->h2_at;
+	return shorter(life, c->h2_at);
 }
 
 bool
-client_is_late(struct client *c, int64_t now, struct err *err)
+client_is_late(struct client *c, int64_t us, struct err *err)
 {
-	if (now < c->handshake_at)
+	if (!c->opening)
+		return false;
+	if (!c->put_off)
+		c->handshake_us -= shorter(us, LOOK_INTERVAL);
+	c->put_off = false;
+	if (c->handshake_us > 0)
 		return false;
 	err_set(err, ERR_IO, "the TLS handshake took longer than %d s",
 	    (int)(HANDSHAKE_TIME / SECONDS(1)));

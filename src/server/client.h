@@ -26,7 +26,7 @@ struct client {
 	struct client_rules *rules;
 	struct metrics *metrics;
 	struct lifetime life;
-	int64_t handshake_at; /* of TLS: done by then; INT64_MAX: it is */
+	int64_t handshake_us; /* of TLS: how much more time it has */
 	int64_t h2_at;        /* h2_tick is due */
 	uint64_t taken;       /* bytes that the socket took */
 	uint64_t arrived;     /* of those, as far as TCP knows, while pinged */
@@ -34,6 +34,7 @@ struct client {
 	size_t discarded;     /* bytes read while closing */
 	int64_t closed_at;    /* closing: closed then at the latest */
 	bool opening;         /* the TLS handshake is not done */
+	bool put_off;         /* so the turn had no time for it */
 	bool more;            /* there is output left that the turn had no
 				time for */
 	bool closing;         /* close once the output is gone */
@@ -53,8 +54,10 @@ short client_want(const struct client *c);
 /* When client_write is due though nothing happened (monotonic us). */
 int64_t client_deadline(const struct client *c, int64_t now);
 
-/* Has the TLS handshake taken too long? Then it is given up; err says why. */
-bool client_is_late(struct client *c, int64_t now, struct err *err);
+/* us have passed since this was asked last: has the TLS handshake taken too
+ * long? Then it is given up; err says why. What is our own fault is not held
+ * against it: that it was put off, or that we were away. */
+bool client_is_late(struct client *c, int64_t us, struct err *err);
 /* A step of it: CONN_OK: it is done; CONN_AGAIN: not yet; otherwise it failed,
  * and the client is given up; err says why. */
 enum conn_result

@@ -8,8 +8,6 @@
 /* Of a turn, for handshakes: each takes about a millisecond. One is always
  * done, and its steps are not cut. */
 #define HANDSHAKE_TIME MS(10)
-/* Failed handshakes are logged no more often. */
-#define LOG_EVERY SECONDS(1)
 
 void
 clients_init(struct clients *cs, struct listeners *l,
@@ -70,29 +68,32 @@ add(struct clients *cs, const struct arrival *a, int64_t now)
 	cs->count++;
 }
 
+/* One at each listener in turn, lest a flood at one keep others out; it begins
+ * behind who let the last one in, as there may be room for one only. */
 void
 clients_accept(struct clients *cs, const struct pollfd *p, int64_t now)
 {
+	size_t count = cs->listeners->count, nobody = 0, i = cs->next_listener;
 	enum arrived what;
 	struct arrival a;
-	size_t i = 0;
+	int n = 0;
 
-	for (int n = 0; n < CLIENTS_ACCEPT && i < cs->listeners->count;) {
+	for (; n < CLIENTS_ACCEPT && nobody < count; i++) {
 		what = NOBODY;
-		if ((p[i].revents & POLLIN) != 0)
-			what = listeners_next(cs->listeners, i, now, &a);
-		if (what == ARRIVED)
-			add(cs, &a, now);
-		if (what == NOBODY)
-			i++;
-		else
-			n++;
+		if ((p[i % count].revents & POLLIN) != 0)
+			what =
+			    listeners_next(cs->listeners, i % count, now, &a);
+		nobody = what == NOBODY ? nobody + 1 : 0;
+		n += what != NOBODY;
+		if (what != ARRIVED)
+			continue;
+		add(cs, &a, now);
+		cs->next_listener = i % count + 1;
 	}
 }
 
 static void
-note_failure(struct clients *cs, const struct client *c, int64_t now,
-    const struct err *err)
+note_failure(struct clients *cs, const struct client *c, const struct err *err)
 {
 	struct metrics *m = cs->sessions->metrics;
 	enum tls_fault fault = client_fault(c);
@@ -105,9 +106,8 @@ note_failure(struct clients *cs, const struct client *c, int64_t now,
 		    err->text);
 		return;
 	}
-	if (seldom(&cs->failing, now, LOG_EVERY))
-		log_info("tls.handshake_failed", "%s: %s%s", c->from.text,
-		    err->text, cs->failing.more);
+	log_limited(LOG_INFO, "tls.handshake_failed", "%s: %s", c->from.text,
+	    err->text);
 }
 
 /* A step of c's handshake. Is it done? */
@@ -123,7 +123,7 @@ open_tls(struct clients *cs, struct client *c, int64_t now)
 	case CONN_AGAIN:
 		return false;
 	default:
-		note_failure(cs, c, now, &err);
+		note_failure(cs, c, &err);
 		return false;
 	}
 }
@@ -133,18 +133,20 @@ void
 clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 {
 	int64_t until = clock_mono_us() + HANDSHAKE_TIME;
+	int64_t passed = now - cs->read_at;
 	struct client *c;
 	struct err err;
 
+	cs->read_at = now;
 	for (c = cs->first; c != NULL; c = c->next, p++) {
-		if (client_is_late(c, now, &err)) {
-			note_failure(cs, c, now, &err);
+		if (client_is_late(c, passed, &err)) {
+			note_failure(cs, c, &err);
 			continue;
 		}
 		if (!conn_readable(&c->conn, p->revents))
 			continue;
-		if (c->opening &&
-		    (clock_mono_us() > until || !open_tls(cs, c, now)))
+		c->put_off = c->opening && clock_mono_us() > until;
+		if (c->put_off || (c->opening && !open_tls(cs, c, now)))
 			continue;
 		client_read(c, now);
 	}

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/seldom.h"
 #include "server/client.h"
 #include "server/listener.h"
 #include "server/session.h"
@@ -17,7 +16,8 @@ struct clients {
 	struct listeners *listeners;
 	struct session_list *sessions;
 	struct client_rules *rules;
-	struct seldom failing;
+	int64_t read_at;      /* clients_read was called last */
+	size_t next_listener; /* is asked first when clients are let in */
 };
 
 /* Connections accepted in a turn, by all listeners. */

@@ -21,9 +21,9 @@
 #define IDLE_TIME SECONDS(60)
 #define LINGER_TIME SECONDS(2)
 #define ACCEPT_PAUSE MS(200)
-/* In a turn: new connections, and answers on one connection. */
+/* In a turn: new connections, and time for answers: one is always made. */
 #define ACCEPT_BATCH 16
-#define ANSWER_BATCH 4
+#define ANSWERS_TIME MS(5)
 
 enum httpd_state {
 	HTTPD_READING,
@@ -41,6 +41,7 @@ struct httpd_client {
 	size_t poll;      /* its place in the poll set */
 	bool last;        /* no request follows the one that is answered */
 	bool more;        /* input is left that the turn had no time for */
+	int pipelined;    /* requests in a row that others came behind */
 };
 
 void
@@ -114,6 +115,8 @@ httpd_prepare(struct httpd *h, struct pollfd *p, int64_t now, int64_t *until)
 		if ((c = h->client[i]) == NULL)
 			continue;
 		events = c->state == HTTPD_ANSWERING ? POLLOUT : POLLIN;
+		if (c->more)
+			events = 0;
 		c->poll = n;
 		p[n++] = (struct pollfd){ c->conn.fd, events, 0 };
 		if (c->due_at < *until)
@@ -222,7 +225,9 @@ answer(struct httpd *h, struct httpd_client *c, int status,
 	struct buf *out = &c->conn.out;
 	const char *type;
 
-	c->last = status != 200 || !r->keep_alive;
+	c->pipelined = buf_unread(&c->conn.in) > 0 ? c->pipelined + 1 : 0;
+	c->last =
+	    status != 200 || !r->keep_alive || c->pipelined >= HTTPD_PIPELINED;
 	status = make_body(h, status, r->path, &type);
 	h->answers[http_kind(status)]++;
 	put_head(c, status, type, buf_unread(&h->body));
@@ -301,36 +306,49 @@ receive(struct httpd_client *c, int64_t now)
 		wait_for(c, HTTPD_READING, now, REQUEST_TIME);
 }
 
-static void
-serve(struct httpd *h, struct httpd_client *c, short revents, int64_t now)
+/* busy: no request is taken in this turn any more. Returns whether one was put
+ * off for that. */
+static bool
+serve(struct httpd *h, struct httpd_client *c, short revents, bool busy,
+    int64_t now)
 {
-	if (revents != 0 && c->state != HTTPD_ANSWERING)
+	if (revents != 0 && c->state != HTTPD_ANSWERING && !c->more)
 		receive(c, now);
 	c->more = false;
 	if (c->state == HTTPD_ANSWERING &&
 	    (revents == 0 || !send_answer(c, now)))
-		return;
-	for (int i = 0; i < ANSWER_BATCH && c->state == HTTPD_READING; i++)
-		if (!take_request(h, c, now) || !send_answer(c, now))
-			return;
-	c->more = c->state == HTTPD_READING && buf_unread(&c->conn.in) > 0;
+		return false;
+	if (c->state != HTTPD_READING)
+		return false;
+	if (!busy && (!take_request(h, c, now) || !send_answer(c, now)))
+		return false;
+	c->more = buf_unread(&c->conn.in) > 0;
+	return busy && c->more;
 }
 
 void
 httpd_step(struct httpd *h, const struct pollfd *p, int64_t now)
 {
+	int64_t until = clock_mono_us() + ANSWERS_TIME;
 	struct httpd_client *c;
+	bool busy = false;
+	int i, first = -1;
 
 	if (h->listener == -1)
 		return;
-	for (int i = 0; i < HTTPD_MAX && h->count > 0; i++) {
+	for (int n = 0; n < HTTPD_MAX && h->count > 0; n++) {
+		i = (h->first + n) % HTTPD_MAX;
 		if ((c = h->client[i]) == NULL)
 			continue;
-		if (p[c->poll].revents != 0 || c->more)
-			serve(h, c, p[c->poll].revents, now);
+		if ((p[c->poll].revents != 0 || c->more) &&
+		    serve(h, c, p[c->poll].revents, busy, now) && first == -1)
+			first = i;
 		if (c->state == HTTPD_OVER || now >= c->due_at)
 			drop(h, i);
+		busy = clock_mono_us() >= until;
 	}
+	if (first != -1)
+		h->first = first;
 	/* Last: a new one has no place in p. */
 	if ((p[0].revents & POLLIN) != 0)
 		accept_clients(h, now);

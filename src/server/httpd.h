@@ -15,10 +15,15 @@
  * page is made in one go and sent as the socket takes it.
  *
  * Bounds: so many connections; a request has to be whole, and an answer taken,
- * in a time. When every place is taken, a new connection gets that of the one
- * which has been waited for longest.
+ * in a time; an answer a connection in a turn of the loop, and of that a few
+ * milliseconds for all; so many requests that do not wait for an answer. When
+ * every place is taken, a new connection gets that of the one which has been
+ * waited for longest.
  */
 #define HTTPD_MAX 64
+/* Requests that came before the one ahead of them was answered: with so many in
+ * a row, the connection is closed. */
+#define HTTPD_PIPELINED 100
 /* Places in the poll set: the listener's, and one for each connection. */
 #define HTTPD_POLLS (1 + HTTPD_MAX)
 
@@ -29,6 +34,7 @@ struct httpd {
 	struct addr bound;
 	struct httpd_client *client[HTTPD_MAX]; /* NULL: the place is free */
 	unsigned count;
+	int first;         /* the place whose turn comes first */
 	int64_t accept_at; /* not before: there was no descriptor */
 	struct buf body;
 	struct view view;

@@ -14,9 +14,7 @@
 
 /* Out of descriptors or memory: how long no connection is accepted. */
 #define PAUSE MS(200)
-/* Refusals are logged no more often. */
-#define LOG_EVERY SECONDS(10)
-/* Descriptors that clients leave us: PostgreSQL, files, listeners. */
+/* Descriptors that clients leave us, beside listeners: PostgreSQL, files. */
 #define OWN_DESCRIPTORS ((rlim_t)64)
 
 void
@@ -49,10 +47,12 @@ listeners_free(struct listeners *l)
 	peers_free(&l->peers);
 }
 
-/* As many descriptors as we may have, and connections no more than that. */
+/* As many descriptors as we may have, and connections no more than that leaves
+ * when so many others are open. */
 static void
-limit(struct listeners *l)
+limit(struct listeners *l, rlim_t others)
 {
+	rlim_t own = OWN_DESCRIPTORS + others;
 	struct rlimit r;
 	rlim_t most;
 
@@ -67,8 +67,7 @@ limit(struct listeners *l)
 	}
 	if (r.rlim_cur == RLIM_INFINITY)
 		return;
-	most = r.rlim_cur > 2 * OWN_DESCRIPTORS ? r.rlim_cur - OWN_DESCRIPTORS
-						: r.rlim_cur / 2;
+	most = r.rlim_cur > 2 * own ? r.rlim_cur - own : r.rlim_cur / 2;
 	if (most >= l->most)
 		return;
 	l->most = (unsigned)most;
@@ -259,13 +258,13 @@ listeners_exposed(const struct listeners *l)
 }
 
 int
-listeners_open(struct listeners *l, struct err *err)
+listeners_open(struct listeners *l, size_t others, struct err *err)
 {
 	struct plan plan;
 
 	if (load_tls(l, err) == -1 || make_plan(&plan, l->config, err) == -1)
 		return -1;
-	limit(l);
+	limit(l, plan.count + others);
 	share_ports(&plan);
 	if (open_all(l, &plan, err) == -1) {
 		listeners_close(l);
@@ -317,7 +316,7 @@ listeners_pause(struct listeners *l, int64_t now)
 /* In the clear it is told why; TLS would have to be spoken for that. */
 static void
 refuse(struct listeners *l, size_t i, const struct arrival *a,
-    enum refusal reason, const char *why, int64_t now)
+    enum refusal reason, const char *why)
 {
 	uint8_t words[GOAWAY_MAX];
 
@@ -326,9 +325,8 @@ refuse(struct listeners *l, size_t i, const struct arrival *a,
 		conn_say(a->fd, words,
 		    goaway_put(words, GOAWAY_ENHANCE_YOUR_CALM, why));
 	close(a->fd);
-	if (seldom(&l->refusing, now, LOG_EVERY))
-		log_warn("server.refused", "%s is refused: %s%s", a->from.text,
-		    why, l->refusing.more);
+	log_limited(LOG_WARN, "server.refused", "%s is refused: %s",
+	    a->from.text, why);
 }
 
 /* The descriptor that is kept for this lets us send one away. */
@@ -344,7 +342,7 @@ refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
 	error = errno;
 	if (a->fd != -1)
 		refuse(l, i, a, REFUSED_DESCRIPTORS,
-		    "there is no descriptor for it", now);
+		    "there is no descriptor for it");
 	l->spare = fcntl(l->at[0].fd, F_DUPFD_CLOEXEC, 0);
 	if (a->fd != -1)
 		return REFUSED;
@@ -352,9 +350,8 @@ refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
 	if (error == EAGAIN || error == EWOULDBLOCK)
 		return NOBODY;
 	listeners_pause(l, now);
-	if (seldom(&l->refusing, now, LOG_EVERY))
-		log_error("server.accept", "cannot accept a connection: %s%s",
-		    strerror(first), l->refusing.more);
+	log_limited(LOG_ERROR, "server.accept",
+	    "cannot accept a connection: %s", strerror(first));
 	return NOBODY;
 }
 
@@ -369,10 +366,9 @@ not_accepted(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 	if (errno == ENOMEM || errno == ENOBUFS)
 		listeners_pause(l, now);
 	/* Otherwise it is about that connection (accept(2)). */
-	if (errno != EINTR && errno != ECONNABORTED &&
-	    seldom(&l->refusing, now, LOG_EVERY))
-		log_error("server.accept", "cannot accept a connection: %s%s",
-		    strerror(errno), l->refusing.more);
+	if (errno != EINTR && errno != ECONNABORTED)
+		log_limited(LOG_ERROR, "server.accept",
+		    "cannot accept a connection: %s", strerror(errno));
 	return now < l->paused_until ? NOBODY : REFUSED;
 }
 
@@ -388,7 +384,7 @@ listeners_next(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 		snprintf(why, sizeof(why),
 		    "there are %u connections, the limit (--max-connections)",
 		    l->open);
-		refuse(l, i, a, REFUSED_CONNECTIONS, why, now);
+		refuse(l, i, a, REFUSED_CONNECTIONS, why);
 		return REFUSED;
 	}
 	rc = peers_add(&l->peers, &a->from, l->config->most_per_address);
@@ -402,9 +398,9 @@ listeners_next(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 	    "(--max-connections-per-address)",
 	    l->config->most_per_address);
 	if (rc == -1)
-		refuse(l, i, a, REFUSED_PER_ADDRESS, why, now);
+		refuse(l, i, a, REFUSED_PER_ADDRESS, why);
 	else
-		refuse(l, i, a, REFUSED_MEMORY, "out of memory", now);
+		refuse(l, i, a, REFUSED_MEMORY, "out of memory");
 	return REFUSED;
 }
 

@@ -7,7 +7,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/seldom.h"
 #include "net/conn.h"
 #include "net/listen.h"
 #include "net/tls_server.h"
@@ -38,7 +37,6 @@ struct listeners {
 	struct peers peers;
 	int spare; /* given up to refuse a client when descriptors run out */
 	int64_t paused_until;
-	struct seldom refusing;
 };
 
 /* A client that may stay. The descriptor is the caller's. */
@@ -52,11 +50,11 @@ struct arrival {
 void listeners_init(struct listeners *l, const struct listener_config *config,
     struct metrics *metrics);
 /*
- * Reads the files of TLS, raises the limit of descriptors, and listens on every
- * address, those of a name all. Returns 0, or -1 with err; then no socket of
- * ours is left.
+ * Reads the files of TLS, raises the limit of descriptors, of which so many are
+ * left to others, and listens on every address, those of a name all. Returns 0,
+ * or -1 with err; then no socket of ours is left.
  */
-int listeners_open(struct listeners *l, struct err *err);
+int listeners_open(struct listeners *l, size_t others, struct err *err);
 /* Nobody comes in any more; who is in, stays. */
 void listeners_close(struct listeners *l);
 void listeners_free(struct listeners *l);

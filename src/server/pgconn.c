@@ -181,19 +181,11 @@ pgconn_deadline(const struct pgconn *pc)
 short
 pgconn_want(const struct pgconn *pc)
 {
-	short events = conn_want(&pc->conn);
-
 	if (pc->state == PGCONN_CONNECTING)
 		return POLLOUT;
 	if (pc->state == PGCONN_RESOLVING)
 		return POLLIN;
-	if (pc->state == PGCONN_HANDSHAKE)
-		return events;
-	if (pc->state != PGCONN_CLOSED)
-		events |= POLLIN;
-	if (buf_unread(&pc->conn.out) > 0)
-		events |= POLLOUT;
-	return events;
+	return conn_want(&pc->conn, pc->state != PGCONN_CLOSED);
 }
 
 int

@@ -122,7 +122,8 @@ server_init(struct server *sv, const struct server_config *config,
 	walreceiver_init(&sv->wr, &config->pg, &sv->publish, &sv->quorum);
 	probe_init(&sv->probe, config->pg.conninfo, &sv->wr.pg,
 	    config->pg.shutdown_grace_us);
-	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg);
+	walend_init(&sv->walend, config->pg.conninfo, &sv->wr.pg,
+	    &sv->publish.types);
 	catalog_init(&sv->catalog, config->pg.conninfo, &sv->wr.pg,
 	    &sv->publish.types);
 	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
@@ -130,7 +131,8 @@ server_init(struct server *sv, const struct server_config *config,
 		return -1;
 	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (listeners_open(&sv->listeners, err) == -1)
+	if (listeners_open(&sv->listeners,
+		config->metrics_listen != NULL ? HTTPD_POLLS : 0, err) == -1)
 		return -1;
 	if (grow_polls(sv) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");

@@ -17,12 +17,14 @@ static const char question[] =
     "ELSE pg_catalog.pg_current_wal_flush_lsn() END";
 
 void
-walend_init(struct walend *w, struct conninfo *ci, const struct pgconn *server)
+walend_init(struct walend *w, struct conninfo *ci, const struct pgconn *server,
+    const struct typecat *types)
 {
 	memset(w, 0, sizeof(*w));
 	pgconn_init(&w->pg);
 	w->ci = ci;
 	w->server = server;
+	w->types = types;
 }
 
 void
@@ -48,7 +50,7 @@ walend_deadline(const struct walend *w)
 {
 	if (w->pg.state != PGCONN_CLOSED && w->pg.state != PGCONN_READY)
 		return pgconn_deadline(&w->pg);
-	return w->due_at == 0 ? INT64_MAX : w->due_at;
+	return w->wanted ? w->due_at : INT64_MAX;
 }
 
 static int
@@ -66,8 +68,9 @@ take_row(struct walend *w, const struct wire_msg *msg, struct err *err)
 	return 0;
 }
 
-/* The next try is not before then: a server that is connected to anew over and
- * over, as for rewinds, is not asked more often for that. */
+/* The next try is not before then, wanted or not meanwhile: a server that is
+ * connected to anew over and over, as for rewinds, is not asked more often for
+ * that. */
 static void
 rest(struct walend *w, int64_t at)
 {
@@ -130,15 +133,12 @@ walend_step(struct walend *w, bool wanted, short revents, int64_t now)
 {
 	struct err err;
 
-	if (!wanted) {
-		if (w->pg.state != PGCONN_CLOSED || w->due_at != 0)
-			rest(w, 0);
+	if (!wanted)
 		w->lsn = 0;
-		return;
-	}
-	if (w->due_at == 0)
-		w->due_at = now;
-	if (step(w, revents, now, &err) == -1) {
+	w->wanted = wanted && !typecat_needs(w->types);
+	if (!w->wanted && w->pg.state != PGCONN_CLOSED)
+		rest(w, now + INTERVAL);
+	if (w->wanted && step(w, revents, now, &err) == -1) {
 		log_debug("walend.retry",
 		    "asking for the WAL position: %s; trying again in 60 s",
 		    err.text);

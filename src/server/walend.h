@@ -6,6 +6,7 @@
 
 #include "base/lsn.h"
 #include "pg/conninfo.h"
+#include "pg/typecat.h"
 #include "server/pgconn.h"
 
 /*
@@ -17,13 +18,16 @@ struct walend {
 	struct pgconn pg;
 	struct conninfo *ci;
 	const struct pgconn *server; /* is asked, no other */
-	bool asked;
+	const struct typecat *types; /* delivery waits for those first */
+	bool wanted, asked;
 	int64_t due_at; /* ask, or give the answer up; monotonic us */
 	lsn_t lsn;      /* 0: not known */
 };
 
-void
-walend_init(struct walend *w, struct conninfo *ci, const struct pgconn *server);
+/* While types are needed there is no connection: the server may have but one
+ * left, and they are read over that. */
+void walend_init(struct walend *w, struct conninfo *ci,
+    const struct pgconn *server, const struct typecat *types);
 void walend_free(struct walend *w);
 
 /* The socket (-1: none), its events, and when to call again at the latest. */

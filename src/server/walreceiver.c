@@ -117,14 +117,8 @@ may_read(struct walreceiver *wr)
 short
 walreceiver_want(struct walreceiver *wr)
 {
-	short events = pgconn_want(&wr->pg);
-
-	if (may_read(wr))
-		return events;
-	/* TLS may want to write in order to read, which nobody does now. */
-	if (buf_unread(&wr->pg.conn.out) == 0)
-		return 0;
-	return (short)(events & ~POLLIN);
+	return may_read(wr) ? pgconn_want(&wr->pg)
+			    : conn_want(&wr->pg.conn, false);
 }
 
 /* A question that is answered at once. To make a slot, PostgreSQL waits for

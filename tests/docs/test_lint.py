@@ -10,8 +10,8 @@ from page import MAN, Page
 PAGES = sorted(path.name for path in MAN.iterdir())
 # Whether the pages of others are installed depends on the machine, so
 # mandoc's own check of references is not asked; these are known to exist.
-OTHERS = {"pg_recvlogical 1", "pg_upgrade 1", "psql 1", "sd_notify 3",
-          "sd_watchdog_enabled 3", "systemd.service 5"}
+OTHERS = {"flock 2", "pg_recvlogical 1", "pg_upgrade 1", "psql 1",
+          "sd_notify 3", "sd_watchdog_enabled 3", "systemd.service 5"}
 
 
 def test_pages():

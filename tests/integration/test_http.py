@@ -182,3 +182,21 @@ def test_answers_not_taken(server):
                     sock.send(GET % (b"/metrics", b"") * 100)
         assert httpget.get(one, "/healthz").status == 200
         assert one.status("VmRSS") < (100 if SCALE == 1 else 400) * 2 ** 20
+
+
+def test_pipelining_is_rationed(server):
+    """Many who ask without waiting for answers get them all, and hold nobody
+    up; who asks like that for ever is hung up on, after an answer."""
+    one = server(*httpget.OPTION)
+    one.longest_turn = 20 * SCALE
+    asked = GET % (b"/metrics", b"") * 50 + GET % (
+        b"/metrics", b"Connection: close\r\n")
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(httpget.connect(one)) for _ in range(60)]
+        for sock in socks:
+            sock.sendall(asked)
+        for sock in socks:
+            assert statuses(httpget.read_all(sock)) == [200] * 51
+    said = httpget.exchange(one, GET % (b"/healthz", b"") * 250)
+    assert statuses(said) == [200] * 100
+    assert said.count(b"Connection: close") == 1

@@ -2,15 +2,20 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/seldom.h"
 #include "grpc/goaway.h"
 #include "net/addr.h"
+#include "net/listen.h"
 #include "server/peers.h"
 
 static struct err err;
@@ -169,20 +174,91 @@ test_goaway(void **state)
 	assert_int_equal(got[9 + 2], GOAWAY_MAX - 18);
 }
 
+#define RACERS 4
+
+/* Listens once `start` is closed, says whether it does, and stays until `end`
+ * is closed. */
 static void
-test_seldom(void **state)
+race(const struct addr *a, int start, int say, int end)
 {
-	struct seldom s = { 0 };
+	struct listen l;
+	char c;
+
+	if (read(start, &c, 1) == 0)
+		c = listen_open(&l, a, 0600, &err) == 0 ? 'y' : 'n';
+	if (write(say, &c, 1) == 1)
+		(void)!read(end, &c, 1);
+	_exit(0);
+}
+
+/* Who finds a socket that somebody has left. Returns how many now listen. */
+static int
+race_for(const struct addr *a)
+{
+	int start[2], say[2], end[2], winners = 0;
+	struct listen left;
+	char c;
+
+	assert_int_equal(listen_open(&left, a, 0600, &err), 0);
+	close(left.fd);
+	if (pipe(start) == -1 || pipe(say) == -1 || pipe(end) == -1)
+		return -1;
+	for (int i = 0; i < RACERS; i++) {
+		if (fork() != 0)
+			continue;
+		close(start[1]);
+		close(end[1]);
+		race(a, start[0], say[1], end[0]);
+	}
+	close(start[1]);
+	for (int i = 0; i < RACERS && read(say[0], &c, 1) == 1; i++)
+		winners += c == 'y';
+	close(end[1]);
+	while (wait(NULL) != -1)
+		;
+	close(start[0]);
+	close(end[0]);
+	close(say[0]);
+	close(say[1]);
+	return winners;
+}
+
+static void
+test_old_socket_race(void **state)
+{
+	char dir[] = "/tmp/walstream-XXXXXX", name[100];
+	struct addr a;
 
 	(void)state;
-	assert_true(seldom(&s, 1000, 100));
-	assert_string_equal(s.more, "");
-	for (int i = 0; i < 3; i++)
-		assert_false(seldom(&s, 1099, 100));
-	assert_true(seldom(&s, 1100, 100));
-	assert_string_equal(s.more, " (and 3 more since the last such line)");
-	assert_true(seldom(&s, 1200, 100));
-	assert_string_equal(s.more, "");
+	assert_non_null(mkdtemp(dir));
+	snprintf(name, sizeof(name), "unix:%s/s", dir);
+	assert_int_equal(addr_unix(&a, name, &err), 1);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(race_for(&a), 1);
+	unlink(addr_path(&a));
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void
+test_directory_locked(void **state)
+{
+	char dir[] = "/tmp/walstream-XXXXXX", name[100];
+	struct listen l;
+	struct addr a;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(name, sizeof(name), "unix:%s/s", dir);
+	assert_int_equal(addr_unix(&a, name, &err), 1);
+	fd = open(dir, O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(listen_open(&l, &a, 0600, &err), -1);
+	assert_non_null(strstr(err.text, "has locked its directory"));
+	close(fd);
+	assert_int_equal(listen_open(&l, &a, 0600, &err), 0);
+	listen_close(&l);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 int
@@ -195,7 +271,8 @@ main(void)
 		cmocka_unit_test(test_peers_many),
 		cmocka_unit_test(test_peers_unix),
 		cmocka_unit_test(test_goaway),
-		cmocka_unit_test(test_seldom),
+		cmocka_unit_test(test_old_socket_race),
+		cmocka_unit_test(test_directory_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

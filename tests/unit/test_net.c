@@ -234,7 +234,8 @@ test_clear(void **state)
 	conn_init(&c, 1000, 1 << 20);
 	conn_adopt(&c, fds[0]);
 	assert_int_equal(conn_read(&c, 10, &err), CONN_AGAIN);
-	assert_int_equal(conn_want(&c), 0);
+	assert_int_equal(conn_want(&c, true), POLLIN);
+	assert_int_equal(conn_want(&c, false), 0);
 	assert_int_equal(write(fds[1], "12345", 5), 5);
 	assert_int_equal(conn_read(&c, 2, &err), CONN_OK);
 	assert_int_equal(conn_read(&c, 10, &err), CONN_OK);

@@ -28,11 +28,11 @@ shake(void)
 	for (int i = 0; i < 20 && result == CONN_AGAIN; i++) {
 		result = conn_handshake(&conn, &err);
 		if (result == CONN_AGAIN)
-			assert_int_equal(conn_want(&conn), POLLIN);
+			assert_int_equal(conn_want(&conn, true), POLLIN);
 		peer_step(&peer);
 	}
 	assert_int_equal(result, CONN_OK);
-	assert_int_equal(conn_want(&conn), 0);
+	assert_int_equal(conn_want(&conn, false), 0);
 	for (int i = 0; i < 20 && !peer.done; i++)
 		peer_step(&peer);
 	assert_true(peer.done);
@@ -121,7 +121,7 @@ test_large_write(void **state)
 			/* A record at a time is done with. */
 			assert_true(buf_unread(&conn.out) < sizeof(bytes));
 		}
-		assert_int_equal(conn_want(&conn),
+		assert_int_equal(conn_want(&conn, false),
 		    result == CONN_OK ? 0 : POLLOUT);
 		n = SSL_read(peer.ssl, got + have, 10000);
 		assert_true(n > 0);
@@ -187,7 +187,47 @@ test_many_records(void **state)
 	assert_false(is_readable());
 	assert_got(bytes, 8000);
 	assert_int_equal(conn_read(&conn, 1, &err), CONN_AGAIN);
-	assert_int_equal(conn_want(&conn), POLLIN);
+	assert_int_equal(conn_want(&conn, true), POLLIN);
+}
+
+/* Would poll return at once? */
+static bool
+is_woken(bool reading)
+{
+	struct pollfd p = { .fd = conn.fd,
+		.events = conn_want(&conn, reading) };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Who does not read, with its output stuck, is not woken for input; nor was
+ * the last read, which waits for more, a reason. */
+static void
+test_want_only_to_write(void **state)
+{
+	(void)state;
+	assert_int_equal(conn_read(&conn, 100, &err), CONN_AGAIN);
+	say(bytes, 100);
+	assert_true(is_woken(true));
+	assert_false(is_woken(false));
+	buf_put(&conn.out, bytes, sizeof(bytes));
+	assert_int_equal(conn_flush(&conn, &err), CONN_AGAIN);
+	assert_false(is_woken(false));
+}
+
+/* TLS has to write before it can read on, and the socket takes nothing: what
+ * there is to read wakes nobody. */
+static void
+test_read_wants_to_write(void **state)
+{
+	(void)state;
+	while (write(conn.fd, bytes, 1000) > 0)
+		;
+	say(bytes, 100);
+	assert_true(is_woken(true));
+	conn.read_wants = POLLOUT;
+	assert_false(is_woken(true));
+	assert_true(conn_readable(&conn, POLLOUT));
 }
 
 /* Sends what the server would send, a part of it. */
@@ -213,7 +253,7 @@ test_inside_record(void **state)
 	assert_true(left > 300);
 	for (; left > 0; left--) {
 		assert_int_equal(conn_read(&conn, 300, &err), CONN_AGAIN);
-		assert_int_equal(conn_want(&conn), POLLIN);
+		assert_int_equal(conn_want(&conn, true), POLLIN);
 		assert_int_equal(BIO_read(bio, &byte, 1), 1);
 		assert_int_equal(write(peer.fds[1], &byte, 1), 1);
 	}
@@ -428,6 +468,8 @@ main(void)
 		TEST(test_moving_output),
 		TEST(test_small_reads),
 		TEST(test_many_records),
+		TEST(test_want_only_to_write),
+		TEST(test_read_wants_to_write),
 		TEST(test_inside_record),
 		TEST(test_damaged),
 		TEST(test_goodbye),

@@ -259,6 +259,21 @@ test_users(void **state)
 	tokens_unref(NULL);
 }
 
+/* A file that was read anew: those that were there before, wherever. */
+static void
+test_same(void **state)
+{
+	struct tokens *old = parse(A " a\n" B " b\n");
+	struct tokens *new = parse(B " other\n" A "a\n");
+
+	(void)state;
+	assert_null(tokens_same(new, &old->token[0]));
+	assert_ptr_equal(tokens_same(new, &old->token[1]), &new->token[0]);
+	assert_ptr_equal(tokens_same(old, &new->token[0]), &old->token[1]);
+	tokens_unref(old);
+	tokens_unref(new);
+}
+
 int
 main(void)
 {
@@ -271,6 +286,7 @@ main(void)
 		cmocka_unit_test(test_every_token_is_compared),
 		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
