@@ -8,8 +8,9 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PING_INTERVAL SECONDS(4)
 #define PING_INTERVAL_IDLE SECONDS(300)
 #define PING_STRIKES 2
-/* Updates of windows that a frame of data may be answered with, and how much
- * data makes one: not a window that is opened byte by byte. */
+/* Updates of windows that what was sent may be answered with, and how much data
+ * it takes: not a window that is opened byte by byte. Answers to short calls
+ * have less, and headers. */
 #define WINDOWS_PER_DATA 8
 #define MIN_DATA 16
 
@@ -86,10 +87,10 @@ h2_guard_ping(struct h2_guard *g, bool streams, int64_t now)
 }
 
 void
-h2_guard_sent(struct h2_guard *g, size_t len)
+h2_guard_sent(struct h2_guard *g, bool data, size_t len)
 {
 	g->free_ping = true;
-	if (len >= MIN_DATA)
+	if (!data || len >= MIN_DATA)
 		bucket_give(&g->bucket[H2_FLOOD_WINDOWS],
 		    kinds[H2_FLOOD_WINDOWS].interval_us, WINDOWS_PER_DATA);
 }

@@ -83,7 +83,7 @@ enum h2_flood h2_guard_ping(struct h2_guard *g, bool streams, int64_t now);
 
 /* Headers, or len bytes of data, were sent: updates of windows and a PING may
  * be the answer. */
-void h2_guard_sent(struct h2_guard *g, size_t len);
+void h2_guard_sent(struct h2_guard *g, bool data, size_t len);
 
 /* As the debug text of a GOAWAY says it: "too_many_resets". */
 const char *h2_flood_name(enum h2_flood kind);

@@ -154,7 +154,7 @@ response_sent(struct h2 *h, const nghttp2_frame_hd *hd)
 	struct h2_stream *s =
 	    nghttp2_session_get_stream_user_data(h->ng, hd->stream_id);
 
-	h2_guard_sent(&h->guard, hd->type == NGHTTP2_DATA ? hd->length : 0);
+	h2_guard_sent(&h->guard, hd->type == NGHTTP2_DATA, hd->length);
 	if ((hd->flags & NGHTTP2_FLAG_END_STREAM) != 0 && s != NULL &&
 	    !s->half_closed)
 		h2_check(h,

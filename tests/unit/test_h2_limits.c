@@ -210,6 +210,26 @@ test_window_updates_for_data(void **state)
 	}
 }
 
+/* So they are with short calls: grpcio sends two of them for each. */
+static void
+test_window_updates_for_answers(void **state)
+{
+	(void)state;
+	hello();
+	for (uint32_t i = 0; i < 20000; i++) {
+		served_n = 0;
+		put_call_of(1 + 2 * i, 0, no_more);
+		assert_int_equal(say(), 0);
+		h2_respond(served[0].stream);
+		h2_end(served[0].stream, GRPC_OK, "%s", "");
+		put_frame(WINDOW_UPDATE, 0, 0, BYTES("\0\0\0\1"));
+		put_frame(WINDOW_UPDATE, 0, 0, BYTES("\0\0\0\1"));
+		assert_int_equal(say(), 0);
+		side_free(&served[0]);
+		pass(100); /* us */
+	}
+}
+
 /* Rapid reset: a few, and as many as there may be at once. */
 #define RESETS (200 + MOST_STREAMS)
 
@@ -866,6 +886,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_floods),
 		TEST(test_window_updates_for_data),
+		TEST(test_window_updates_for_answers),
 		TEST(test_resets),
 		TEST(test_resets_of_what_is_over),
 		TEST(test_errors),
