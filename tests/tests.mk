@@ -25,8 +25,8 @@ $(OUT)/unit/%: tests/unit/%.c $(PARTS)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(PARTS) $(LIBS) -lcmocka
 
-# Two at a time, each with a PostgreSQL of its own: they mostly wait.
-INTEGRATION = $(PYTHON) -m pytest -q -n 2 tests/integration $(PYTEST_ARGS)
+# Four at a time, each with a PostgreSQL of its own: they mostly wait.
+INTEGRATION = $(PYTHON) -m pytest -q -n 4 tests/integration $(PYTEST_ARGS)
 integration: $(OUT)/walstream
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(INTEGRATION)
@@ -50,11 +50,15 @@ check-page:
 	WALSTREAM=$(OUT)/walstream WALSTREAM_SANITIZE=$(SANITIZE) \
 		$(PYTHON) -m pytest -q tests/page $(PYTEST_ARGS)
 
-# The static programs, and the whole integration suite in an empty chroot.
+# The static programs.
 check-static: static
 	@tests/tools/deps check-static
 	@$(MAKE) --no-print-directory static ARCH=arm64
 	$(PYTHON) -m pytest -q tests/static $(PYTEST_ARGS)
+
+# The whole integration suite, by the static program in an empty chroot.
+check-chroot: static
+	@tests/tools/deps check-static
 	WALSTREAM=tests/static/in-chroot $(INTEGRATION)
 
 # The container image, without a container engine.
@@ -149,5 +153,5 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
 .PHONY: check layers unit docs integration fidelity check-readme check-page \
-	check-static check-image check-examples check-h2spec check-stacks \
+	check-static check-chroot check-image check-examples check-h2spec check-stacks \
 	check-process check-versions torture dose check-oracle fuzz fuzz-seeds
