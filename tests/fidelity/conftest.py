@@ -100,6 +100,7 @@ def launch(db):
             slot, "--host", "127.0.0.1", "--port", "0", "--temporary",
             temporary, "--drain", "1", "--buffer-size", "256MiB",
             "--slow-client-timeout", "600")
+        one.longest_turn = 30000  # a row of 100 MB is made in one
         started.append(one)
         return one.wait_listening()
 
