@@ -62,30 +62,24 @@ clear(const struct addr *a, const char *path, struct err *err)
 	    a->text, strerror(errno));
 }
 
-/* The directory of a path, locked until it is closed. *fd is -1 where there is
- * nothing to lock with: that is no reason not to listen. */
+/* The directory of a path, locked until it is closed. -1 where there is nothing
+ * to lock with, or it stays another's: that is no reason not to listen. */
 static int
-lock(int *fd, const struct addr *a, const char *path, struct err *err)
+lock(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX] = ".";
-	int rc;
+	int fd;
 
 	if (slash != NULL)
 		snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
-	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (int i = 0; i < LOCK_TRIES && *fd != -1; i++) {
-		rc = flock(*fd, LOCK_EX | LOCK_NB);
-		if (rc == 0 || errno != EWOULDBLOCK)
-			return 0;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < LOCK_TRIES && fd != -1; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+			break;
 		conn_wait(-1, 0, LOCK_PAUSE);
 	}
-	if (*fd == -1)
-		return 0;
-	close(*fd);
-	return err_set(err, ERR_IO,
-	    "cannot listen on %s: another process has locked its directory",
-	    a->text);
+	return fd;
 }
 
 /* Whoever was here before is not. */
@@ -124,8 +118,7 @@ listen_open(struct listen *l, const struct addr *a, mode_t mode,
 		l->fd = conn_listen(a, &l->addr, err);
 		return l->fd == -1 ? -1 : 0;
 	}
-	if (lock(&dir, a, path, err) == -1)
-		return -1;
+	dir = lock(path);
 	rc = open_file(l, a, path, mode, err);
 	if (dir != -1)
 		close(dir);

@@ -253,11 +253,10 @@ test_directory_locked(void **state)
 	assert_int_equal(addr_unix(&a, name, &err), 1);
 	fd = open(dir, O_RDONLY);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	assert_int_equal(listen_open(&l, &a, 0600, &err), -1);
-	assert_non_null(strstr(err.text, "has locked its directory"));
-	close(fd);
+	/* For as long as it likes, for reasons of its own. */
 	assert_int_equal(listen_open(&l, &a, 0600, &err), 0);
 	listen_close(&l);
+	close(fd);
 	assert_int_equal(rmdir(dir), 0);
 }
 
