@@ -37,7 +37,7 @@ is_of(const struct consumer *c, const char *owner)
 }
 
 /* The oldest name that nobody uses is the last one of the list. Its owner's go
- * first: nobody has another's forgotten by making up names. */
+ * first: who makes up names has its own forgotten. */
 static bool
 make_room(struct consumers *cs, const char *owner)
 {
@@ -134,6 +134,16 @@ consumers_cut(struct consumers *cs, lsn_t lsn)
 		}
 		c->told = lsn;
 	}
+}
+
+void
+consumers_heard(struct consumers *cs, const struct consumer *who)
+{
+	struct consumer *c;
+
+	for (c = cs->first; c != NULL; c = c->next)
+		if (c == who)
+			c->void_lsn = c->cut_lsn = 0;
 }
 
 void

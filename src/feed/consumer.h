@@ -58,6 +58,8 @@ void consumers_forget(struct consumers *cs);
 /* The server has gone on on another timeline: positions above lsn are void.
  * Who was sent more has yet to be told, unless a stream has the name. */
 void consumers_cut(struct consumers *cs, lsn_t lsn);
+/* c was told so, if it is still there: it goes on. */
+void consumers_heard(struct consumers *cs, const struct consumer *c);
 
 /* stream takes the name; until consumer_placed, what the consumer has not
  * acknowledged stays unconfirmed. */

@@ -180,6 +180,8 @@ ring_cut(struct ring *r, lsn_t lsn)
 	for (uint64_t id = r->first; id < r->next; id++)
 		if (at(r, id)->pos.commit_lsn >= lsn)
 			at(r, id)->stale = true;
+	if (r->last.commit_lsn >= lsn)
+		r->last = (struct ring_pos){ 0, 0, 0 };
 }
 
 void

@@ -33,6 +33,7 @@ struct h2_stream {
 	bool mid_message; /* set by pull: its last byte is not a boundary */
 	bool responded;   /* server: response headers are submitted */
 	bool finished;    /* client: END_STREAM follows, see h2_finish */
+	bool answered;    /* server: the trailers went out */
 	const struct h2_handler *handler;
 	struct frame in;
 	struct request *request; /* server: until the headers are complete */

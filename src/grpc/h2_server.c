@@ -155,8 +155,10 @@ response_sent(struct h2 *h, const nghttp2_frame_hd *hd)
 	    nghttp2_session_get_stream_user_data(h->ng, hd->stream_id);
 
 	h2_guard_sent(&h->guard, hd->type == NGHTTP2_DATA, hd->length);
-	if ((hd->flags & NGHTTP2_FLAG_END_STREAM) != 0 && s != NULL &&
-	    !s->half_closed)
+	if ((hd->flags & NGHTTP2_FLAG_END_STREAM) == 0 || s == NULL)
+		return;
+	s->answered = true;
+	if (!s->half_closed)
 		h2_check(h,
 		    nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id,
 			NGHTTP2_NO_ERROR));

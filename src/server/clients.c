@@ -132,7 +132,7 @@ open_tls(struct clients *cs, struct client *c, int64_t now)
 void
 clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 {
-	int64_t until = clock_mono_us() + HANDSHAKE_TIME;
+	int64_t until = 0; /* for handshakes */
 	int64_t passed = now - cs->read_at;
 	struct client *c;
 	struct err err;
@@ -145,6 +145,8 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 		}
 		if (!conn_readable(&c->conn, p->revents))
 			continue;
+		if (c->opening && until == 0)
+			until = clock_mono_us() + HANDSHAKE_TIME;
 		c->put_off = c->opening && clock_mono_us() > until;
 		if (c->put_off || (c->opening && !open_tls(cs, c, now)))
 			continue;

@@ -229,6 +229,8 @@ feeder_pull(struct h2_stream *stream, uint8_t *to, size_t cap)
 	}
 	s->list->metrics->sent_bytes += n;
 	s->moved += n;
+	if (n > 0)
+		s->taken_at = s->list->now;
 	if (s->moved >= MOVE_MIN || (n > 0 && n < cap)) { /* or all there is */
 		s->moved = 0;
 		s->moved_at = s->list->now;

@@ -144,8 +144,10 @@ session_end(struct session *s, enum grpc_code code, const char *fmt, ...)
 }
 
 void
-session_end_void(struct session *s, lsn_t told, lsn_t lsn)
+session_end_void(struct session *s, const struct consumer *c, lsn_t told,
+    lsn_t lsn)
 {
+	s->void_of = c;
 	session_end(s, GRPC_DATA_LOSS,
 	    "this client knows of changes up to " LSN_FMT ", and the server, "
 	    "promoted (timeline %u) or set back, has none above " LSN_FMT
@@ -162,6 +164,8 @@ session_closed(struct h2_stream *stream)
 		return;
 	stream->user = NULL;
 	session_detach(s);
+	if (s->void_of != NULL && stream->answered)
+		consumers_heard(s->list->consumers, s->void_of);
 	if (s->prev != NULL)
 		s->prev->next = s->next;
 	else
@@ -202,13 +206,16 @@ take_name(struct session *s, const char *name)
 	}
 	if (!may_take(s, c)) {
 		metrics_refused(l->metrics, REFUSED_PERMISSION);
+		log_limited(LOG_WARN, "session.not_owner",
+		    "a stream%s asked for the consumer \"%.100s\", which is "
+		    "for tokens called \"%s\"",
+		    session_who(s), name, c->owner);
 		session_end(s, GRPC_PERMISSION_DENIED,
 		    "the consumer \"%.100s\" is another token's", name);
 		return;
 	}
 	if (c->void_lsn != 0) {
-		session_end_void(s, c->void_lsn, c->cut_lsn);
-		c->void_lsn = c->cut_lsn = 0;
+		session_end_void(s, c, c->void_lsn, c->cut_lsn);
 		return;
 	}
 	if (c->stream != NULL)
@@ -476,7 +483,7 @@ put_in_place(struct session *s, lsn_t start_lsn, uint64_t cursor)
 	    is_required(s) || (!s->stream->half_closed && !s->start.observer);
 	if (s->consumer != NULL)
 		consumer_placed(l->consumers, s->consumer);
-	s->moved_at = s->warned_at = s->progress_at = l->now;
+	s->moved_at = s->taken_at = s->warned_at = s->progress_at = l->now;
 	h2_respond(s->stream);
 	if (s->subscribe)
 		feeder_started(s, start_lsn);

@@ -40,8 +40,10 @@ struct session {
 	bool subscribe;
 	struct start start;        /* Subscribe: what the client asked for */
 	struct consumer *consumer; /* NULL: it has no name */
-	struct pass pass;          /* what it was let in with */
-	lsn_t early_ack;           /* came while WAITING; 0 none */
+	const struct consumer *void_of; /* it ends since that was sent what is
+					   void; may be gone by now */
+	struct pass pass;               /* what it was let in with */
+	lsn_t early_ack;                /* came while WAITING; 0 none */
 	struct quorum_member member;
 
 	/* LIVE: */
@@ -56,6 +58,7 @@ struct session {
 	uint32_t batch_left;   /* items of the batch being sent */
 	int64_t progress_at;   /* the next progress is due */
 	int64_t moved_at;      /* something worth the name was taken */
+	int64_t taken_at;      /* anything was */
 	int64_t gone_at;       /* GONE: since then */
 	size_t moved;          /* bytes taken since */
 	int64_t warned_at;     /* that it holds WAL back */
@@ -155,7 +158,8 @@ const char *session_who(const struct session *s);
 /* The highest position that its client knows of from it; 0: none. */
 lsn_t session_told(const struct session *s);
 /* Ends it: its client knows of what is void above lsn. */
-void session_end_void(struct session *s, lsn_t told, lsn_t lsn);
+void session_end_void(struct session *s, const struct consumer *c, lsn_t told,
+    lsn_t lsn);
 /* Leaves the quorum and the name; acks until now count. */
 void session_detach(struct session *s);
 /* Ends a session: it leaves the quorum and its name at once, its trailers go

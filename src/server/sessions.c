@@ -57,7 +57,7 @@ update_idle(struct session *s)
 	lsn_t complete = l->wr->publish->complete_lsn;
 	int64_t interval = MS(s->start.progress_interval_ms);
 
-	s->moved_at = l->now; /* what comes next has its own time */
+	s->moved_at = s->taken_at = l->now; /* what comes has its own time */
 	s->moved = 0;
 	if (!s->start.exact)
 		quorum_served(&s->member, complete);
@@ -111,7 +111,7 @@ static void
 drop_stuck(struct session *s)
 {
 	log_warn("session.slow",
-	    "a stream%s took nothing for %d s and held others up: ended",
+	    "a stream%s took next to nothing for %d s and held others up: ended",
 	    session_who(s), (int)(s->list->slow_timeout_us / 1000000));
 	drop(s);
 }
@@ -159,15 +159,18 @@ update_last(struct session *s)
 void
 sessions_update(struct session_list *l)
 {
+	bool stopped = l->now - l->updated_at > STOPPED;
 	struct session *s;
 
 	if (!l->ring->paused)
 		l->paused_at = 0;
-	else if (l->paused_at == 0 || l->now - l->updated_at > STOPPED)
+	else if (l->paused_at == 0 || stopped)
 		l->paused_at = l->now;
 	l->updated_at = l->now;
 	l->next_at = l->count > 0 ? l->now + TICK : INT64_MAX;
 	for (s = l->first; s != NULL; s = s->next) {
+		if (stopped)
+			s->moved_at = s->gone_at = l->now;
 		if (session_in_place(s) && s->out.failed)
 			drop(s); /* no memory for what it is to be sent */
 		else if (s->state == SESSION_LIVE && is_stuck(s))
@@ -243,7 +246,6 @@ known_above(const struct session *s, lsn_t lsn)
 unsigned
 sessions_cut(struct session_list *l, lsn_t lsn)
 {
-	struct consumer *c;
 	struct session *s;
 	unsigned n = 0;
 	lsn_t told;
@@ -257,11 +259,8 @@ sessions_cut(struct session_list *l, lsn_t lsn)
 			walk_cut(&s->walk, lsn);
 			continue;
 		}
-		c = s->consumer;
 		s->walk.stale_too = true;
-		session_end_void(s, told, lsn);
-		if (c != NULL)
-			c->told = 0;
+		session_end_void(s, s->consumer, told, lsn);
 		n++;
 	}
 	lag_reset(&l->wr->publish->lag);

@@ -250,7 +250,7 @@ activity(const struct session *s)
 	bool more = s->in_event || buf_unread(&s->out) > 0 ||
 	    s->walk.cursor < l->ring->next;
 
-	if (more && l->now - s->moved_at >= STALLED_AFTER)
+	if (more && l->now - s->taken_at >= STALLED_AFTER)
 		return "stalled";
 	if (more)
 		return "sending";

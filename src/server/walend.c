@@ -7,6 +7,8 @@
 
 #define INTERVAL SECONDS(10)
 #define RETRY SECONDS(60)
+/* To who reads types: it may take for ever. */
+#define GIVE_WAY SECONDS(60)
 #define ANSWER_TIMEOUT SECONDS(60)
 #define READ_SIZE ((size_t)4096)
 
@@ -50,7 +52,11 @@ walend_deadline(const struct walend *w)
 {
 	if (w->pg.state != PGCONN_CLOSED && w->pg.state != PGCONN_READY)
 		return pgconn_deadline(&w->pg);
-	return w->wanted ? w->due_at : INT64_MAX;
+	if (!w->wanted)
+		return INT64_MAX;
+	if (w->giving_way_at != 0 && w->due_at < w->giving_way_at + GIVE_WAY)
+		return w->giving_way_at + GIVE_WAY;
+	return w->due_at;
 }
 
 static int
@@ -135,10 +141,18 @@ walend_step(struct walend *w, bool wanted, short revents, int64_t now)
 
 	if (!wanted)
 		w->lsn = 0;
-	w->wanted = wanted && !typecat_needs(w->types);
-	if (!w->wanted && w->pg.state != PGCONN_CLOSED)
-		rest(w, now + INTERVAL);
-	if (w->wanted && step(w, revents, now, &err) == -1) {
+	if (!typecat_needs(w->types))
+		w->giving_way_at = 0;
+	else if (w->giving_way_at == 0)
+		w->giving_way_at = now;
+	w->wanted = wanted;
+	if (!wanted ||
+	    (w->giving_way_at != 0 && now < w->giving_way_at + GIVE_WAY)) {
+		if (w->pg.state != PGCONN_CLOSED)
+			rest(w, now + INTERVAL);
+		return;
+	}
+	if (step(w, revents, now, &err) == -1) {
 		log_debug("walend.retry",
 		    "asking for the WAL position: %s; trying again in 60 s",
 		    err.text);

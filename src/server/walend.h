@@ -20,12 +20,13 @@ struct walend {
 	const struct pgconn *server; /* is asked, no other */
 	const struct typecat *types; /* delivery waits for those first */
 	bool wanted, asked;
-	int64_t due_at; /* ask, or give the answer up; monotonic us */
-	lsn_t lsn;      /* 0: not known */
+	int64_t giving_way_at; /* since then; 0: it does not */
+	int64_t due_at;        /* ask, or give the answer up; monotonic us */
+	lsn_t lsn;             /* 0: not known */
 };
 
-/* While types are needed there is no connection: the server may have but one
- * left, and they are read over that. */
+/* While types are needed, for a minute, there is no connection: the server may
+ * have but one left, and they are read over that. */
 void walend_init(struct walend *w, struct conninfo *ci,
     const struct pgconn *server, const struct typecat *types);
 void walend_free(struct walend *w);

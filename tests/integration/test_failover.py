@@ -146,6 +146,32 @@ def test_under_load(cluster, db, start, subscribe):
     assert len(set(keeping.keys())) == len(there)
 
 
+def test_who_could_not_be_told(cluster, db, start, subscribe, raw):
+    """A client that took nothing any more is told of the DATA_LOSS when it
+    comes again."""
+    cluster.make_slot(db)
+    walstream = start()
+    stuck = raw(walstream, window=4000)
+    stream = stuck.request({"walstream-consumer": "a"})
+    stuck.until(lambda: stream in stuck.headers)
+    other = subscribe(walstream)
+    db.fill(1, 1)
+    other.transactions(1)
+    cluster.standby.wait_caught_up(cluster.primary)
+    cluster.standby.wait_synced(db.slot)
+    cluster.standby.detach()
+    db.fill(101, 200)
+    other.transactions(2)
+    cluster.fail_over(db)
+    assert other.ended(PATIENCE) == grpc.StatusCode.DATA_LOSS
+    assert not any("was set back" in line for line in walstream.lines)
+    stuck.close()
+    for code in (grpc.StatusCode.DATA_LOSS, None):
+        again = subscribe(walstream, wait=False, consumer="a")
+        until(lambda: again.code or again.of("started"), PATIENCE, again.state)
+        assert again.code == code, again.state()
+
+
 def test_standby_was_behind(cluster, db, start, subscribe):
     """What the promoted standby never had, and was sent, is a DATA_LOSS for
     who was sent it, and for nobody else."""

@@ -160,6 +160,13 @@ test_cut(void **state)
 	assert_int_equal(used->told, 500);
 	consumers_cut(&f.cs, 500);
 	assert_int_equal(high->void_lsn, 501);
+	consumers_heard(&f.cs, low);
+	assert_int_equal(high->void_lsn, 501);
+	consumers_heard(&f.cs, high);
+	assert_int_equal(high->void_lsn, 0);
+	high->told = 501;
+	consumers_cut(&f.cs, 500);
+	assert_int_equal(high->void_lsn, 501);
 	consumers_forget(&f.cs);
 	assert_int_equal(high->void_lsn, 0);
 	assert_int_equal(low->told, 0);

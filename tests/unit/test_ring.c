@@ -462,7 +462,10 @@ test_cut(void **state)
 	ring_segment(&ring, 10);
 	append(19, 1, 5, 4);
 	append(20, 1, 5, 5);
+	ring_cut(&ring, 30);
+	assert_int_equal(ring.last.commit_lsn, 20);
 	ring_cut(&ring, 20);
+	assert_int_equal(ring.last.commit_lsn, 0); /* nothing above 20 */
 	ring_segment(&ring, 10);
 	append(20, 1, 5, 6);
 	append(30, 1, 5, 7);

@@ -134,12 +134,24 @@ test_yields(void **state)
 	typecat_need(&types, 70000, 5);
 	walend_step(&walend, true, 0, START);
 	assert_int_equal(walend_fd(&walend), -1);
-	assert_true(walend_deadline(&walend) == INT64_MAX);
-	walend_step(&walend, true, 0, START + SECONDS(100));
+	assert_true(walend_deadline(&walend) == START + SECONDS(60));
+	walend_step(&walend, true, 0, START + SECONDS(59));
 	assert_false(knocked());
 	assert_int_equal(walend.lsn, 7); /* it is known still */
 	typecat_need_nothing(&types);
-	walend_step(&walend, true, 0, START + SECONDS(100));
+	walend_step(&walend, true, 0, START + SECONDS(59));
+	assert_true(knocked());
+}
+
+/* But it may wait for them for hours, and that is when somebody looks. */
+static void
+test_yields_no_longer(void **state)
+{
+	(void)state;
+	typecat_need(&types, 70000, 5);
+	walend_step(&walend, true, 0, START);
+	assert_false(knocked());
+	walend_step(&walend, true, 0, START + SECONDS(60));
 	assert_true(knocked());
 }
 
@@ -147,6 +159,8 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_yields_no_longer, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_unwanted_at_first, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_backs_off, setup,
