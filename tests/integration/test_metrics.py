@@ -106,8 +106,10 @@ def test_held_by_whom(db, server, subscribe):
     assert held[""] > 0  # C is the start of the commit record
     assert held["quick"] < 10000 and held["observer"] == 0
     assert found["walstream_held_bytes"] == max(held.values())
-    assert found["walstream_confirmed_lsn"] == lsn
-    assert found["walstream_consumer_acked_lsn"]["slow"] == lsn
+    # Whoever had acknowledged all moved on while nothing was to be sent.
+    first = slow.events[1].pg_lsn
+    assert lsn <= found["walstream_confirmed_lsn"] < first
+    assert lsn <= found["walstream_consumer_acked_lsn"]["slow"] < first
     assert found["walstream_consumer_sent_lsn"]["slow"] == end
     assert found["walstream_sent_lsn"] >= end
     assert found["walstream_server_lsn"] >= end

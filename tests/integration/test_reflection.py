@@ -229,9 +229,10 @@ def test_requests_that_are_far_ahead(server, ask):
 
 def crowd(walstream, connections, requests, window):
     """100 streams on each connection, which take window bytes of answers."""
-    clients = [RawClient(walstream.port, window=0)
-               for _ in range(connections)]
-    for raw in clients:
+    clients = []
+    for _ in range(connections):
+        raw = RawClient(walstream.port, window=0)
+        clients.append(raw)
         for _ in range(100):
             stream = raw.request({":path": V1})
             if window:
