@@ -99,7 +99,7 @@ class Database:
 
     def confirmed(self, slot=None):
         """confirmed_flush_lsn as a number."""
-        rows = self.sql("SELECT (confirmed_flush_lsn - '0/0')::bigint"
+        rows = self.sql("SELECT confirmed_flush_lsn - '0/0'"
                         " FROM pg_replication_slots WHERE slot_name = %s",
                         (slot or self.slot,))
         return int(rows[0][0]) if rows and rows[0][0] is not None else None

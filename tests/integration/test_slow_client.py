@@ -95,3 +95,14 @@ def test_never_acks(db, server, subscribe):
     late.transactions(50, 60)
     assert late.events == stream.events
     assert before <= db.confirmed() <= stream.of("begin")[0].pg_lsn
+
+
+def test_unacked_is_named(db, server, subscribe):
+    """G19: after a minute, by its consumer; who acknowledges is not."""
+    walstream = server()
+    lazy = subscribe(walstream, consumer="lazy")
+    subscribe(walstream, consumer="good", ack_commits=True)
+    db.fill(1, 3)
+    lazy.transactions(1)
+    (line,) = walstream.wait_log("session.unacked", timeout=70)
+    assert "a stream of lazy has acknowledged only up to" in line
