@@ -108,7 +108,7 @@ add(lsn_t acked, lsn_t sent, const char *name)
 	s->list = &list;
 	s->stream = &stream;
 	s->number = list.count + 1;
-	s->since_at = s->moved_at = NOW - SECONDS(10);
+	s->since_at = s->taken_at = NOW - SECONDS(10);
 	s->walk.cursor = ring.next;
 	quorum_join(&quorum, &s->member, 0x1000);
 	quorum_sent(&s->member, sent);
@@ -276,7 +276,7 @@ test_states(void **state)
 			     1),
 	    0);
 	assert_told(told(), "\"state\":\"stalled\"");
-	s->moved_at = NOW - MS(1);
+	s->taken_at = NOW - MS(1);
 	assert_told(told(), "\"state\":\"sending\"");
 	s->walk.cursor = ring.next;
 	s->state = SESSION_LAST;
