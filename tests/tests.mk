@@ -2,7 +2,8 @@
 
 UNIT = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
--include $(UNIT:=.d) $(FUZZ:=.d) $(OUT)/fidelity/conninfo.d
+-include $(UNIT:=.d) $(FUZZ:=.d) $(OUT)/fidelity/conninfo.d \
+	$(OUT)/bench/path.d $(OUT)/bench/reader.d
 
 ifdef PG
 export WALSTREAM_PG_BINDIR := $(shell tests/tools/pg-version $(PG))
@@ -128,6 +129,32 @@ check-process:
 	WALSTREAM=$(OUT)/walstream $(PYTHON) -m pytest -q tests/process \
 		$(PYTEST_ARGS)
 
+# How fast is it? Pairs of runs, each with pg_recvlogical; see README.md.
+bench:
+	@tests/tools/deps bench
+	@$(MAKE) --no-print-directory all $(OUT)/bench/reader \
+		$(OUT)/bench/client
+	@WALSTREAM=$(OUT)/walstream $(PYTHON) tests/bench/bench.py
+
+# Instructions for a row on its way, without a network: no more than there were.
+check-instructions: $(OUT)/bench/path
+	@tests/tools/deps instructions
+	@$(PYTHON) tests/bench/instructions.py $(OUT)/bench/path \
+		$(INSTRUCTIONS_ARGS)
+
+$(OUT)/bench/%: tests/bench/%.c $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+		$(PARTS) $(LIBS)
+
+$(OUT)/bench/client: tests/bench/client.cc proto/plugin.proto
+	@mkdir -p $(@D)
+	protoc -Iproto --cpp_out=$(@D) --grpc_out=$(@D) plugin.proto \
+		--plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin)
+	$(CXX) -std=c++17 -O2 -I$(@D) $$(pkg-config --cflags grpc++) -o $@ $< \
+		$(@D)/plugin.pb.cc $(@D)/plugin.grpc.pb.cc \
+		$$(pkg-config --libs grpc++) -lprotobuf
+
 # Is the oracle any good? Small faults of our own, which it has to find.
 check-oracle:
 	tests/tools/deps check
@@ -154,4 +181,5 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 
 .PHONY: check layers unit docs integration fidelity check-readme check-page \
 	check-static check-chroot check-image check-examples check-h2spec check-stacks \
-	check-process check-versions torture dose check-oracle fuzz fuzz-seeds
+	check-process check-versions torture dose check-oracle fuzz fuzz-seeds \
+	bench check-instructions

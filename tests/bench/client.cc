@@ -1,0 +1,57 @@
+// The events of a walstream, read with the stock grpc++, as fast as it does:
+//
+//	client ADDRESS ROWS [batch]
+//
+// Ends when so many rows have come. batch asks for Batch messages.
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+
+#include "plugin.grpc.pb.h"
+
+static bool
+is_row(const plugin::ServerMessage &m)
+{
+	return m.has_insert() || m.has_update() || m.has_delete_();
+}
+
+static unsigned long
+rows_in(const plugin::ServerMessage &m)
+{
+	unsigned long n = 0;
+
+	if (!m.has_batch())
+		return is_row(m);
+	for (auto &one : m.batch().messages())
+		n += is_row(one);
+	return n;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 2;
+	unsigned long wanted = std::strtoul(argv[2], nullptr, 10), got = 0;
+	auto stub = plugin::PluginService::NewStub(
+	    grpc::CreateChannel(argv[1], grpc::InsecureChannelCredentials()));
+	grpc::ClientContext context;
+	plugin::ServerMessage message;
+	auto call = argc > 3 ? stub->Subscribe(&context)
+			     : stub->Session(&context);
+
+	if (argc > 3) {
+		plugin::ClientMessage start;
+		start.mutable_start()->set_batch(true);
+		call->Write(start);
+	}
+	while (got < wanted && call->Read(&message))
+		got += rows_in(message);
+	if (got >= wanted)
+		std::_Exit(0);
+	std::cerr << call->Finish().error_message() << std::endl;
+	return 1;
+}
