@@ -70,11 +70,15 @@ class Bench:
 
 def about(scene, bench):
     """Where and what it was."""
-    version = subprocess.run([binary(), "--version"], capture_output=True,
-                             text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        [binary(), "--version"], capture_output=True, text=True,
+        check=True).stdout.split()[-1]
     with scene.pg.connect("postgres") as admin:
         postgres = admin.execute("SHOW server_version").fetchone()[0]
-    return {"walstream": version, "postgres": postgres,
+    commit = subprocess.run(
+        ["git", "-C", place.REPOSITORY, "describe", "--always", "--dirty"],
+        capture_output=True, text=True, check=False).stdout.strip()
+    return {"walstream": version, "commit": commit, "postgres": postgres,
             "machine": platform.machine(), "cpus": os.cpu_count(),
             "kernel": platform.release(), "pairs": bench.pairs,
             "scale": bench.scale,
