@@ -10,6 +10,7 @@ BENCH_SVG   a file for a plot
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +87,8 @@ def about(scene, bench):
 
 
 def main():
+    # Whoever ends it early leaves no PostgreSQL behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     bench = Bench()
     figures = []
     scene = Scene()
