@@ -1,22 +1,46 @@
-"""The official C++ client, an event a message or many."""
+"""The official C++ client, an event a message or many.
 
+From PostgreSQL, and from walstream's memory, which shows what the client can
+do: there another one, which acknowledges nothing, has had the events before.
+"""
+
+import contextlib
 import statistics
 import subprocess
 import time
 
+import metrics
 from loads import NARROW_ROWS
 from race import TIMEOUT
 from report import Figure
-from scene import BUILT
+from scene import BUILT, TCP
 from usage import Watch, ended
+from waiting import until
 
 ROWS = 500_000
+OPTIONS = ("--buffer-size", "1GiB", "--metrics-listen", "127.0.0.1:0")
+FIGURES = (("rows/s", "rows/s"), ("CPU of the client", "us/row"),
+           ("CPU of walstream", "us/row"))
 
 
-def once(scene, db, rows, *more):
+@contextlib.contextmanager
+def filled(scene, server, rows):
+    """All is in its memory, and somebody is attached."""
+    child = scene.tail(server, rows + 1)
+    try:
+        until(lambda: metrics.scrape(server)["walstream_sent_events_total"]
+              >= rows, TIMEOUT, "walstream to have all rows")
+        yield
+    finally:
+        child.kill()
+        child.wait()
+
+
+def once(scene, db, rows, memory, *more):
     """Rows a second, us of its CPU and of walstream's for each."""
-    with scene.walstream(db, scene.copy_slot(db)) as server:
-        with Watch(server.pid) as own:
+    with scene.walstream(db, scene.copy_slot(db), TCP, *OPTIONS) as server:
+        with filled(scene, server, rows) if memory \
+                else contextlib.nullcontext(), Watch(server.pid) as own:
             start = time.monotonic()
             child = subprocess.Popen(
                 [BUILT / "client", server.where, str(rows), *more],
@@ -26,27 +50,30 @@ def once(scene, db, rows, *more):
     return rate, cpu / 1000 / rows, own.cpu / 1000 / rows
 
 
+def compared(source, pairs, target):
+    figures = []
+    for i, (what, unit) in enumerate(FIGURES):
+        for name, side in (("unbatched", 0), ("Batch", 1)):
+            figures.append(Figure(
+                "k", TCP, f"{what}, {name}, {source}",
+                statistics.median(pair[side][i] for pair in pairs), unit))
+    ratio = statistics.median(b[0] / a[0] for a, b in pairs)
+    return figures + [
+        Figure("k", TCP, f"rows/s, ratio, {source}", ratio, "x", target)]
+
+
 def run(scene, bench):
     rows = max(1000, int(ROWS * bench.scale))
-    plain, batched = [], []
+    figures = []
     with scene.database("batch") as db:
         NARROW_ROWS.prepare(scene, db, rows)
         db.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
                (f"{db.name}_base",))
         NARROW_ROWS.run(scene, db, rows)
-        for _ in range(bench.pairs):
-            plain.append(once(scene, db, rows))
-            batched.append(once(scene, db, rows, "batch"))
-    figures = []
-    for name, runs in (("unbatched", plain), ("Batch", batched)):
-        for i, (what, unit) in enumerate((
-                ("rows/s", "rows/s"), ("CPU of the client", "us/row"),
-                ("CPU of walstream", "us/row"))):
-            figures.append(Figure("k", "tcp", f"{what}, {name}",
-                                  statistics.median(r[i] for r in runs),
-                                  unit))
-    ratio = statistics.median(b[0] / a[0] for a, b in zip(plain, batched))
-    saved = statistics.median(a[1] / b[1] for a, b in zip(plain, batched))
-    return figures + [
-        Figure("k", "tcp", "rows/s, ratio", ratio, "x", ">= 5"),
-        Figure("k", "tcp", "CPU of the client, ratio", saved, "x")]
+        for source, memory, target in (("from PostgreSQL", False, ""),
+                                       ("from memory", True, ">= 5")):
+            figures += compared(source, [
+                (once(scene, db, rows, memory),
+                 once(scene, db, rows, memory, "batch"))
+                for _ in range(bench.pairs)], target)
+    return figures

@@ -20,8 +20,9 @@ def in_transactions(statement, size=TRANSACTION):
 
 
 NARROW = """INSERT INTO narrow SELECT i, i % 1000, 'customer ' || i,
-    '2026-01-01'::timestamptz + i * interval '7919 us', 
-    round(i % 10000 / 100.0, 2), i % 2 = 0 FROM generate_series(:first, :last) i"""
+    '2026-01-01'::timestamptz + i * interval '7919 us',
+    round(i % 10000 / 100.0, 2), i % 2 = 0
+    FROM generate_series(:first, :last) i"""
 
 NARROW_TABLE = """CREATE TABLE narrow (id bigint PRIMARY KEY, account int,
     name text, at timestamptz, amount numeric, good bool)"""
