@@ -77,7 +77,7 @@ grow(struct buf *b, size_t n)
 }
 
 uint8_t *
-buf_room(struct buf *b, size_t n)
+buf_room_more(struct buf *b, size_t n)
 {
 	assert(b->off <= b->len && b->len <= b->cap && b->cap <= b->max);
 	if (b->failed || n > b->max - (b->len - b->off)) {
@@ -99,17 +99,6 @@ buf_added(struct buf *b, size_t n)
 }
 
 void
-buf_put(struct buf *b, const void *p, size_t n)
-{
-	uint8_t *to;
-
-	if (n == 0 || (to = buf_room(b, n)) == NULL)
-		return;
-	memcpy(to, p, n);
-	b->len += n;
-}
-
-void
 buf_put_str(struct buf *b, const char *s)
 {
 	buf_put(b, s, strlen(s));
@@ -119,12 +108,6 @@ void
 buf_put_cstr(struct buf *b, const char *s)
 {
 	buf_put(b, s, strlen(s) + 1);
-}
-
-void
-buf_put_u8(struct buf *b, uint8_t v)
-{
-	buf_put(b, &v, 1);
 }
 
 void

@@ -26,49 +26,120 @@ event_op_name(enum event_op op)
 	return names[op];
 }
 
-/* The names of unchanged columns, which stand one behind the other. */
-static bool
-put_names(pb_ostream_t *s, const pb_field_t *field, void *const *arg)
-{
-	const struct proto_text *names = *arg;
-	const char *end = names->p + names->n, *p;
-	struct proto_text one;
-	void *one_arg = &one;
+/* More than tags, lengths and numbers of a Column take. */
+#define COLUMN_OVERHEAD 40
 
-	for (p = names->p; p < end; p += one.n + 1) {
-		one = proto_text_of(p);
-		if (!proto_put_text(s, field, &one_arg))
-			return false;
-	}
-	return true;
+/* Room for all the text there is in it, and for what goes with lists. */
+static size_t
+text_len(const struct event *e)
+{
+	size_t n =
+	    e->json.len + e->old.len + 2 * e->unchanged.len + e->content.len;
+
+	if (e->schema != NULL)
+		n += strlen(e->schema) + strlen(e->table);
+	if (e->prefix != NULL)
+		n += strlen(e->prefix);
+	for (size_t i = 0; i < e->columns; i++)
+		n += COLUMN_OVERHEAD + strlen(e->column[i].name) +
+		    strlen(e->column[i].type_name);
+	return n;
 }
 
-static bool
-put_row(pb_ostream_t *s, const struct event *e)
-{
-	struct proto_text schema = proto_text_of(e->schema),
-			  table = proto_text_of(e->table);
-	struct proto_text json = { e->json.p, e->json.len };
-	struct proto_text old = { e->old.p, e->old.len };
-	struct proto_text unchanged = { e->unchanged.p, e->unchanged.len };
-	plugin_InsertEvent row = { .pg_lsn = e->pg_lsn,
-		.schema = proto_writer(&schema),
-		.table = proto_writer(&table),
-		.json_payload = proto_writer(&json),
-		.old_json_payload = proto_writer(&old),
-		.commit_lsn = e->txn.commit_lsn,
-		.seq = e->seq,
-		.xid = e->txn.xid,
-		.commit_time_us = e->txn.commit_us,
-		.change_lsn = e->change_lsn,
-		.relation_oid = e->oid,
-		.identity = (plugin_Identity)e->identity };
+/* More than tags, lengths and numbers of a row take. */
+#define ROW_OVERHEAD 192
 
-	if (unchanged.n > 0)
-		row.unchanged_columns =
-		    (pb_callback_t){ .funcs.encode = put_names,
-			    .arg = &unchanged };
-	return pb_encode_submessage(s, plugin_InsertEvent_fields, &row);
+static uint8_t *
+put_varint(uint8_t *to, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		*to++ = (uint8_t)(v | 0x80);
+	*to++ = (uint8_t)v;
+	return to;
+}
+
+static size_t
+varint_len(uint64_t v)
+{
+	size_t n = 1;
+
+	for (; v >= 0x80; v >>= 7)
+		n++;
+	return n;
+}
+
+/* A field that has its default is left out. */
+static uint8_t *
+put_number(uint8_t *to, uint32_t tag, uint64_t v)
+{
+	if (v == 0)
+		return to;
+	to = put_varint(to, (uint64_t)tag << 3 | PB_WT_VARINT);
+	return put_varint(to, v);
+}
+
+static uint8_t *
+put_bytes(uint8_t *to, uint32_t tag, const void *p, size_t n)
+{
+	if (n == 0)
+		return to;
+	to = put_varint(to, (uint64_t)tag << 3 | PB_WT_STRING);
+	to = put_varint(to, n);
+	memcpy(to, p, n);
+	return to + n;
+}
+
+static uint8_t *
+put_row_fields(uint8_t *to, const struct event *e)
+{
+	const char *name = e->unchanged.p, *end;
+
+	to = put_number(to, plugin_InsertEvent_pg_lsn_tag, e->pg_lsn);
+	to = put_bytes(to, plugin_InsertEvent_schema_tag, e->schema,
+	    strlen(e->schema));
+	to = put_bytes(to, plugin_InsertEvent_table_tag, e->table,
+	    strlen(e->table));
+	to = put_bytes(to, plugin_InsertEvent_json_payload_tag, e->json.p,
+	    e->json.len);
+	to = put_bytes(to, plugin_InsertEvent_old_json_payload_tag, e->old.p,
+	    e->old.len);
+	for (end = name + e->unchanged.len; name < end;
+	     name += strlen(name) + 1)
+		to = put_bytes(to, plugin_InsertEvent_unchanged_columns_tag,
+		    name, strlen(name));
+	to = put_number(to, plugin_InsertEvent_commit_lsn_tag,
+	    e->txn.commit_lsn);
+	to = put_number(to, plugin_InsertEvent_seq_tag, e->seq);
+	to = put_number(to, plugin_InsertEvent_xid_tag, e->txn.xid);
+	to = put_number(to, plugin_InsertEvent_commit_time_us_tag,
+	    (uint64_t)e->txn.commit_us);
+	to = put_number(to, plugin_InsertEvent_change_lsn_tag, e->change_lsn);
+	to = put_number(to, plugin_InsertEvent_relation_oid_tag, e->oid);
+	return put_number(to, plugin_InsertEvent_identity_tag, e->identity);
+}
+
+/*
+ * Rows are nearly all there is, so they are written as they stand: nanopb goes
+ * through its description of them twice, the first time for the length.
+ */
+static void
+put_row(struct buf *out, const struct event *e)
+{
+	size_t room = ROW_OVERHEAD + text_len(e), guess = 1 + varint_len(room);
+	uint8_t *to = buf_room(out, room), *fields, *end;
+	size_t len, head;
+
+	if (to == NULL)
+		return;
+	fields = to + guess;
+	end = put_row_fields(fields, e);
+	assert(end <= to + room);
+	len = (size_t)(end - fields);
+	head = 1 + varint_len(len);
+	if (head != guess)
+		memmove(to + head, fields, len);
+	put_varint(put_varint(to, (uint64_t)e->op << 3 | PB_WT_STRING), len);
+	buf_added(out, head + len);
 }
 
 static bool
@@ -167,33 +238,10 @@ put_progress(pb_ostream_t *s, const struct event *e)
 	return pb_encode_submessage(s, plugin_Progress_fields, &progress);
 }
 
-/* More than tags, lengths and numbers of a Column take. */
-#define COLUMN_OVERHEAD 40
-
-/* Room for all the text there is in it, and for what goes with lists. */
-static size_t
-text_len(const struct event *e)
-{
-	size_t n =
-	    e->json.len + e->old.len + 2 * e->unchanged.len + e->content.len;
-
-	if (e->schema != NULL)
-		n += strlen(e->schema) + strlen(e->table);
-	if (e->prefix != NULL)
-		n += strlen(e->prefix);
-	for (size_t i = 0; i < e->columns; i++)
-		n += COLUMN_OVERHEAD + strlen(e->column[i].name) +
-		    strlen(e->column[i].type_name);
-	return n;
-}
-
 void
 proto_put_event(struct buf *out, const struct event *e)
 {
 	static bool (*const put[])(pb_ostream_t *, const struct event *) = {
-		[EVENT_INSERT] = put_row,
-		[EVENT_UPDATE] = put_row,
-		[EVENT_DELETE] = put_row,
 		[EVENT_TRUNCATE] = put_truncate,
 		[EVENT_BEGIN] = put_begin,
 		[EVENT_COMMIT] = put_commit,
@@ -203,7 +251,10 @@ proto_put_event(struct buf *out, const struct event *e)
 	};
 	pb_ostream_t s;
 
-	if (proto_begin(&s, out, text_len(e)))
+	if (e->op == EVENT_INSERT || e->op == EVENT_UPDATE ||
+	    e->op == EVENT_DELETE)
+		put_row(out, e);
+	else if (proto_begin(&s, out, text_len(e)))
 		proto_end(&s, out,
 		    pb_encode_tag(&s, PB_WT_STRING, (uint32_t)e->op) &&
 			put[e->op](&s, e));
