@@ -1,6 +1,7 @@
 #include "event/json.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* What follows the backslash, 'u' for a numeric escape, 0 for no escape. */
 static const char escapes[256] = {
@@ -40,25 +41,55 @@ static const char escapes[256] = {
 	['\\'] = '\\',
 };
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Are these eight bytes free of what is escaped? x - 1 & ~x has the high bit of
+ * a byte that is 0, and nothing when there is none. */
+static bool
+is_plain(const char *p)
+{
+	uint64_t x, quote, backslash;
+
+	memcpy(&x, p, sizeof(x));
+	quote = x ^ EACH_BYTE('"');
+	backslash = x ^ EACH_BYTE('\\');
+	return ((((x - EACH_BYTE(0x20)) & ~x) |
+		    ((quote - EACH_BYTE(1)) & ~quote) |
+		    ((backslash - EACH_BYTE(1)) & ~backslash)) &
+		   EACH_BYTE(0x80)) == 0;
+}
+
+static void
+put_escape(struct buf *json, uint8_t c)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	buf_put_u8(json, '\\');
+	buf_put_u8(json, (uint8_t)escapes[c]);
+	if (escapes[c] != 'u')
+		return;
+	buf_put(json, "00", 2);
+	buf_put_u8(json, (uint8_t)digits[c >> 4]);
+	buf_put_u8(json, (uint8_t)digits[c & 0xf]);
+}
+
 void
 json_put_string(struct buf *json, const char *p, size_t n)
 {
 	const char *end = p + n, *run = p;
-	uint8_t c;
 
 	buf_put_u8(json, '"');
-	for (; p < end; p++) {
-		c = (uint8_t)*p;
-		if (escapes[c] == 0)
+	while (p < end) {
+		if (end - p >= 8 && is_plain(p)) {
+			p += 8;
 			continue;
-		buf_put(json, run, (size_t)(p - run));
-		run = p + 1;
-		if (escapes[c] == 'u') {
-			buf_putf(json, "\\u%04x", c);
-		} else {
-			buf_put_u8(json, '\\');
-			buf_put_u8(json, (uint8_t)escapes[c]);
 		}
+		if (escapes[(uint8_t)*p] != 0) {
+			buf_put(json, run, (size_t)(p - run));
+			put_escape(json, (uint8_t)*p);
+			run = p + 1;
+		}
+		p++;
 	}
 	buf_put(json, run, (size_t)(p - run));
 	buf_put_u8(json, '"');
