@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from client import METHOD, channel
-from proc import Server, fails, run
+from proc import Server, fails, is_program, run
 from rawframes import message
 from rawh2 import RawClient
 from subscriber import SUBSCRIBE
@@ -474,7 +474,8 @@ def test_bad_kinds_of_file(tokens, tmp_path):
     assert "no regular file" in start_with(tmp_path)
     os.mkfifo(tmp_path / "fifo", 0o600)
     assert "no regular file" in start_with(tmp_path / "fifo")
-    assert "no regular file" in start_with("/dev/null")
+    if is_program():  # a wrapper gives it no /dev
+        assert "no regular file" in start_with("/dev/null")
     tokens.write(LINES)
     os.truncate(tokens.path, 1 << 30)
     assert "more than" in start_with(tokens)
