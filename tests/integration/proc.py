@@ -36,6 +36,12 @@ def is_program():
         return f.read(4) == b"\x7fELF"
 
 
+def needs(what):
+    """Skips a test where a wrapper takes that from the program."""
+    if not is_program():
+        pytest.skip(f"needs {what}: a wrapper takes it away")
+
+
 def environment(extra=None):
     """Ours without what walstream reads, and with no home to find files in."""
     mine = {name: value for name, value in os.environ.items()

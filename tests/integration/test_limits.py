@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from proc import Server, run
+from proc import Server, needs, run
 from tlsclients import connect, handshake, read_to_end
 from waiting import SCALE, until
 
@@ -150,6 +150,7 @@ def test_g34_listeners_and_pages(db):
 def test_g34_descriptors(db, server, client, many):
     """None left: who comes is told, nothing spins, streams go on, and
     PostgreSQL is connected to again afterwards."""
+    needs("its limits")
     walstream = server()
     attached = client(walstream)
     limit(walstream, walstream.descriptors() + 5)
@@ -173,6 +174,7 @@ def test_g34_descriptors(db, server, client, many):
 
 def test_g34_no_spare(db, server, client, many):
     """Not even the spare one can be had: it waits, and does not spin."""
+    needs("its limits")
     walstream = server()
     attached = client(walstream)
     limit(walstream, 4)

@@ -13,7 +13,7 @@ import pytest
 
 import certs
 import client as clients
-from proc import Server, binary, environment, fails, is_program, run
+from proc import Server, binary, environment, fails, needs, run
 from suite import finish_all
 from waiting import until
 
@@ -102,8 +102,7 @@ def test_exposed(listening):
 
 def test_every_address_of_a_name(listening):
     """localhost is 127.0.0.1 and, where there is one, ::1."""
-    if not is_program():
-        pytest.skip("a wrapper gives it no /etc/hosts")
+    needs("/etc/hosts")
     one = listening("--listen", "localhost:0")
     found = {info[4][0] for info in socket.getaddrinfo(
         "localhost", None, type=socket.SOCK_STREAM)}

@@ -166,6 +166,8 @@ def stream_through(db, stubs, quiet, first, count):
 @pytest.mark.parametrize("stuck", STUCK, ids=lambda s: s.__name__)
 def test_stuck(db, stubs, quiet, stuck):
     """X7: nothing waits for it, lines are dropped and counted."""
+    if stuck is stopped_terminal:
+        proc.needs("/proc")  # to open it anew
     with stuck() as (writer, _):
         one = quiet(writer, "--log-level", "debug")
         slowest = 0.0
@@ -219,6 +221,7 @@ def test_flows_again(db, stubs, quiet):
 def test_disk_fills(db, stubs, quiet):
     """A file that grows no more, and then does: no line is glued to half of
     another."""
+    proc.needs("its limits")
     with tempfile.TemporaryFile() as log:
         one = quiet(log.fileno(), "--log-level", "debug")
         stream_through(db, stubs, one, 1, 3)

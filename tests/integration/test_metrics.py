@@ -6,6 +6,7 @@ import pytest
 
 import httpget
 import metrics
+from proc import needs
 from rawh2 import RawClient
 from waiting import SCALE, until
 
@@ -238,6 +239,7 @@ def test_connections_and_http(walstream, client):
 
 
 def test_process_and_loop(walstream):
+    needs("/proc")
     found = metrics.scrape(walstream)
     assert found["process_resident_memory_bytes"] == pytest.approx(
         walstream.status("VmRSS"), rel=0.3)
