@@ -18,6 +18,7 @@ class Run(typing.NamedTuple):
     cpu: dict
     peak: dict
     turn_ms: int = 0
+    turn_cpu_ms: int = 0
 
     @property
     def rate(self):
@@ -50,7 +51,7 @@ def run_walstream(scene, db, rows, transport=TCP):
             seconds = time.monotonic() - start
     return Run(rows, seconds, *per_row(
         rows, walstream=own, tail=client, walsender=walsender),
-        server.turn_ms)
+        server.turn_ms, server.turn_cpu_ms)
 
 
 def run_pg_recvlogical(scene, db, rows, transport, end):

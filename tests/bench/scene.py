@@ -80,7 +80,7 @@ class Scene:
     @contextlib.contextmanager
     def walstream(self, db, slot, transport=TCP, *options):
         """One that listens there; gives it its address, and at its end its
-        longest turn, ms."""
+        longest turn, ms, and the most of the CPU that one took."""
         where = ["--host", "127.0.0.1", "--port", "0"]
         if transport == UNIX:
             path = self.dir / f"{slot}.sock"
@@ -101,8 +101,9 @@ class Scene:
                 server.where = server.wait_listening().address
             yield server
             server.stop(timeout=30)
-            server.turn_ms = [int(found[1]) for line in server.lines
-                              if (found := TURN.search(line))][-1]
+            server.turn_ms, server.turn_cpu_ms = [
+                (int(found[1]), int(found[2])) for line in server.lines
+                if (found := TURN.search(line))][-1]
         finally:
             if server.child.poll() is None:
                 server.child.kill()
