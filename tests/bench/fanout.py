@@ -6,7 +6,7 @@ import time
 import metrics
 from crowd import OPTIONS, Crowd
 from loads import NARROW_ROWS
-from report import Figure
+from report import Figure, turns
 from usage import Watch, cpu_ns
 
 COUNTS = (1, 10, 100, 1000)
@@ -64,6 +64,5 @@ def run(scene, bench):
                    "us each", "<= 0.3" if count == 100 else ""),
             Figure("g", "tcp", f"peak RSS, {count} clients",
                    own.peak / 2 ** 20, "MiB"),
-            Figure("g", "tcp", f"longest turn, {count} clients",
-                   server.turn_ms, "ms", "<= 50")]
+            *turns("g", "tcp", server, f", {count} clients")]
     return figures

@@ -5,7 +5,7 @@ import time
 import metrics
 from crowd import OPTIONS, Crowd
 from loads import NARROW_ROWS
-from report import Figure
+from report import Figure, turns
 from usage import Watch, cpu_ns, memory
 from waiting import until
 
@@ -30,8 +30,7 @@ def idle(scene, db, bench):
         Figure("j", "tcp", f"RSS of each of {count} streams",
                (with_all - alone) / 1024 / count, "KiB", "<= 24"),
         Figure("j", "tcp", f"CPU, {count} idle streams", used * 100, "%"),
-        Figure("j", "tcp", f"longest turn, {count} idle streams",
-               server.turn_ms, "ms", "<= 50")]
+        *turns("j", "tcp", server, f", {count} idle streams")]
 
 
 def stalled(scene, db, bench):
@@ -44,8 +43,7 @@ def stalled(scene, db, bench):
             until(lambda: stands_still(server), 120, "it to stand still")
     return [Figure("j", "tcp", f"peak RSS, {count} stalled clients",
                    own.peak / 2 ** 20, "MiB", "<= 32"),
-            Figure("j", "tcp", f"longest turn, {count} stalled clients",
-                   server.turn_ms, "ms", "<= 50")]
+            *turns("j", "tcp", server, f", {count} stalled clients")]
 
 
 def stands_still(server):

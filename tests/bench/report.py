@@ -26,6 +26,14 @@ class Figure(typing.NamedTuple):
         return HOLDS[how](self.value, float(bound))
 
 
+def turns(workload, transport, server, of):
+    """How long a walstream that has ended kept everybody waiting."""
+    return [Figure(workload, transport, "longest turn" + of, server.turn_ms,
+                   "ms", "<= 50"),
+            Figure(workload, transport, "longest turn, of the CPU" + of,
+                   server.turn_cpu_ms, "ms")]
+
+
 def number(value):
     if value >= 1000:
         return f"{value:,.0f}"
