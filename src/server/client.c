@@ -16,8 +16,6 @@
 
 #define READ_SIZE 16384
 #define WRITE_SIZE ((size_t)64 * 1024)
-/* Rounds of WRITE_SIZE one connection gets in a turn. */
-#define WRITE_ROUNDS 8
 /* How long a TLS handshake may take, and how often that is looked at: if we do
  * not get to it, we were stopped, or had a long turn. */
 #define HANDSHAKE_TIME SECONDS(10)
@@ -425,16 +423,17 @@ flush(struct client *c, int64_t now)
 }
 
 void
-client_write(struct client *c, int64_t now)
+client_write(struct client *c, size_t most, int64_t now)
 {
+	size_t size = most < WRITE_SIZE ? most : WRITE_SIZE;
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
 	if (c->opening)
 		return;
 	keep_time(c, now);
-	for (int i = 0; i < WRITE_ROUNDS && !c->dead && sent == CONN_OK; i++) {
-		if (h2_output(c->h2, &c->conn.out, WRITE_SIZE, &err) == -1) {
+	for (size_t n = 0; n < most && !c->dead && sent == CONN_OK; n += size) {
+		if (h2_output(c->h2, &c->conn.out, size, &err) == -1) {
 			lost(c, now, err.text);
 			return;
 		}

@@ -8,6 +8,11 @@
 /* Of a turn, for handshakes: each takes about a millisecond. One is always
  * done, and its steps are not cut. */
 #define HANDSHAKE_TIME MS(10)
+/* What one connection gets to write in a turn, bytes: less once the turn has
+ * spent so much time on that, and nobody nothing. */
+#define WRITE_MOST ((size_t)512 * 1024)
+#define WRITE_LEAST ((size_t)16 * 1024)
+#define WRITE_TIME MS(10)
 
 void
 clients_init(struct clients *cs, struct listeners *l,
@@ -157,10 +162,17 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 void
 clients_write(struct clients *cs, int64_t now)
 {
+	int64_t until = clock_mono_us() + WRITE_TIME;
+	size_t most = WRITE_MOST;
 	struct client *c;
+	uint64_t taken;
 
-	for (c = cs->first; c != NULL; c = c->next)
-		client_write(c, now);
+	for (c = cs->first; c != NULL; c = c->next) {
+		taken = c->taken;
+		client_write(c, most, now);
+		if (c->taken != taken && clock_mono_us() >= until)
+			most = WRITE_LEAST;
+	}
 }
 
 bool

@@ -78,6 +78,22 @@ def test_slow_but_moving(db, server, subscribe):
     stream.transactions(1, 30)
 
 
+def test_many_stalled(db, server, subscribe):
+    """A crowd that takes what sockets hold, and no more, costs no long turn."""
+    walstream = server("--slow-client-timeout", "0")
+    walstream.longest_turn = 100 * SCALE
+    crowd = [RawClient(walstream.port, window=1 << 24) for _ in range(300)]
+    for raw in crowd:
+        raw.conn.increment_flow_control_window(1 << 24)
+        one = raw.session()
+        raw.until(lambda: one in raw.headers)
+    stream = subscribe(walstream, ack_commits=True)
+    db.fill(1, 6000, 1000)
+    stream.transactions(1, 60)
+    for raw in crowd:
+        raw.close()
+
+
 def test_never_acks(db, server, subscribe):
     """Who reads all and acks nothing costs WAL, and no memory."""
     walstream = server("--buffer-size", "1MiB")
