@@ -92,7 +92,8 @@ put_bytes(uint8_t *to, uint32_t tag, const void *p, size_t n)
 static uint8_t *
 put_row_fields(uint8_t *to, const struct event *e)
 {
-	const char *name = e->unchanged.p, *end;
+	const struct event_text *names = &e->unchanged;
+	const char *name;
 
 	to = put_number(to, plugin_InsertEvent_pg_lsn_tag, e->pg_lsn);
 	to = put_bytes(to, plugin_InsertEvent_schema_tag, e->schema,
@@ -103,10 +104,11 @@ put_row_fields(uint8_t *to, const struct event *e)
 	    e->json.len);
 	to = put_bytes(to, plugin_InsertEvent_old_json_payload_tag, e->old.p,
 	    e->old.len);
-	for (end = name + e->unchanged.len; name < end;
-	     name += strlen(name) + 1)
+	for (size_t at = 0; at < names->len; at += strlen(name) + 1) {
+		name = names->p + at;
 		to = put_bytes(to, plugin_InsertEvent_unchanged_columns_tag,
 		    name, strlen(name));
+	}
 	to = put_number(to, plugin_InsertEvent_commit_lsn_tag,
 	    e->txn.commit_lsn);
 	to = put_number(to, plugin_InsertEvent_seq_tag, e->seq);
