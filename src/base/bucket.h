@@ -24,13 +24,4 @@ bucket_take(struct bucket *b, int64_t interval_us, int burst, int64_t now)
 	return true;
 }
 
-/* Puts n back, up to what it holds. */
-static inline void
-bucket_give(struct bucket *b, int64_t interval_us, int n)
-{
-	b->full_at -= n * interval_us;
-	if (b->full_at < 0)
-		b->full_at = 0;
-}
-
 #endif

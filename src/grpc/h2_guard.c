@@ -8,11 +8,14 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PING_INTERVAL SECONDS(4)
 #define PING_INTERVAL_IDLE SECONDS(300)
 #define PING_STRIKES 2
-/* Updates of windows that what was sent may be answered with, and how much data
- * it takes: not a window that is opened byte by byte. Answers to short calls
- * have less, and headers. */
-#define WINDOWS_PER_DATA 8
+/* Updates of windows that what was sent may be answered with, whenever its
+ * reader comes to it: gRPC libraries send one or two for each message, and a
+ * frame of data has hundreds of small ones. A window that is opened byte by
+ * byte earns none. No more are saved up than for what a large window takes. */
+#define WINDOWS_PER_FRAME 8
+#define BYTES_PER_WINDOW 8
 #define MIN_DATA 16
+#define MOST_WINDOWS (2u * 1024 * 1024)
 
 enum frame_type {
 	DATA = 0,
@@ -62,6 +65,10 @@ h2_guard_take(struct h2_guard *g, enum h2_flood kind, int64_t now)
 {
 	int burst = kinds[kind].burst;
 
+	if (kind == H2_FLOOD_WINDOWS && g->windows > 0) {
+		g->windows--;
+		return H2_FLOOD_NONE;
+	}
 	if (kind == H2_FLOOD_RESETS)
 		burst += (int)g->calls;
 	if (burst == 0 ||
@@ -90,9 +97,11 @@ void
 h2_guard_sent(struct h2_guard *g, bool data, size_t len)
 {
 	g->free_ping = true;
-	if (!data || len >= MIN_DATA)
-		bucket_give(&g->bucket[H2_FLOOD_WINDOWS],
-		    kinds[H2_FLOOD_WINDOWS].interval_us, WINDOWS_PER_DATA);
+	if (data && len < MIN_DATA)
+		return;
+	g->windows += WINDOWS_PER_FRAME + (unsigned)len / BYTES_PER_WINDOW;
+	if (g->windows > MOST_WINDOWS)
+		g->windows = MOST_WINDOWS;
 }
 
 static size_t

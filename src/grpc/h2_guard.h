@@ -45,6 +45,7 @@ struct h2_guard {
 	size_t left;      /* of the payload behind a whole head */
 	bool at_head;     /* the last piece was the end of a head */
 	int64_t block_at; /* since when a header block is unfinished; 0 */
+	unsigned windows; /* updates that answer what was sent */
 	/* PINGs. */
 	int64_t ping_at;  /* the last one; 0: none */
 	unsigned strikes; /* that came too early */

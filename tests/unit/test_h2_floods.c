@@ -89,6 +89,33 @@ test_window_updates_for_data(void **state)
 	}
 }
 
+/* A reader that was away for a while sends them all at once, one for each small
+ * message of large frames; what nothing was sent for is a flood still. */
+static void
+test_window_updates_late(void **state)
+{
+	static const char big[16000];
+	int n = 0;
+
+	(void)state;
+	hello();
+	put_frame(SETTINGS, 0, 0, BYTES("\0\4\x3f\xff\xff\xff"));
+	put_frame(WINDOW_UPDATE, 0, 0, BYTES("\x3f\xff\xff\xff"));
+	put_call_of(1, 0, no_more);
+	assert_int_equal(say(), 0);
+	for (int i = 0; i < 50; i++) {
+		side_send(&served[0], big, sizeof(big));
+		assert_int_equal(say(), 0);
+	}
+	for (; n < 200000 && h2_fault(server) == H2_FINE; n += 100) {
+		for (int i = 0; i < 100; i++)
+			put_frame(WINDOW_UPDATE, 0, 1, BYTES("\0\0\0\1"));
+		say();
+	}
+	assert_in_range(n, 100000, 50 * 16100 / 8 + 11000);
+	assert_int_equal(h2_fault(server), H2_FLOODED);
+}
+
 /* So they are with short calls: grpcio sends two of them for each. */
 static void
 test_window_updates_for_answers(void **state)
@@ -234,6 +261,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		LIMIT(test_floods),
 		LIMIT(test_window_updates_for_data),
+		LIMIT(test_window_updates_late),
 		LIMIT(test_window_updates_for_answers),
 		LIMIT(test_resets),
 		LIMIT(test_resets_of_what_is_over),
