@@ -22,4 +22,11 @@ int64_t clock_cpu_us(void);
 #define MS(n) (INT64_C(1000) * (n))
 #define SECONDS(n) (INT64_C(1000000) * (n))
 
+/* Of two instants, or the shorter of two times. */
+static inline int64_t
+clock_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 #endif

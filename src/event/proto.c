@@ -68,6 +68,14 @@ varint_len(uint64_t v)
 	return n;
 }
 
+/* The tag and the length of a field that has one. */
+static uint8_t *
+put_head(uint8_t *to, uint32_t tag, size_t len)
+{
+	return put_varint(put_varint(to, (uint64_t)tag << 3 | PB_WT_STRING),
+	    len);
+}
+
 /* A field that has its default is left out. */
 static uint8_t *
 put_number(uint8_t *to, uint32_t tag, uint64_t v)
@@ -83,8 +91,7 @@ put_bytes(uint8_t *to, uint32_t tag, const void *p, size_t n)
 {
 	if (n == 0)
 		return to;
-	to = put_varint(to, (uint64_t)tag << 3 | PB_WT_STRING);
-	to = put_varint(to, n);
+	to = put_head(to, tag, n);
 	memcpy(to, p, n);
 	return to + n;
 }
@@ -140,7 +147,7 @@ put_row(struct buf *out, const struct event *e)
 	head = 1 + varint_len(len);
 	if (head != guess)
 		memmove(to + head, fields, len);
-	put_varint(put_varint(to, (uint64_t)e->op << 3 | PB_WT_STRING), len);
+	put_head(to, e->op, len);
 	buf_added(out, head + len);
 }
 
@@ -307,19 +314,12 @@ proto_put_started(struct buf *out, const struct started *st)
 size_t
 proto_item_head(uint8_t to[PROTO_HEAD], size_t message_len)
 {
-	pb_ostream_t s = pb_ostream_from_buffer(to, PROTO_HEAD);
-
-	pb_encode_tag(&s, PB_WT_STRING, plugin_Batch_messages_tag);
-	pb_encode_varint(&s, message_len);
-	return s.bytes_written;
+	return (
+	    size_t)(put_head(to, plugin_Batch_messages_tag, message_len) - to);
 }
 
 size_t
 proto_batch_head(uint8_t to[PROTO_HEAD], size_t items_len)
 {
-	pb_ostream_t s = pb_ostream_from_buffer(to, PROTO_HEAD);
-
-	pb_encode_tag(&s, PB_WT_STRING, EVENT_BATCH);
-	pb_encode_varint(&s, items_len);
-	return s.bytes_written;
+	return (size_t)(put_head(to, EVENT_BATCH, items_len) - to);
 }

@@ -115,24 +115,18 @@ client_want(const struct client *c)
 	return conn_want(&c->conn, !c->closing || c->finished);
 }
 
-static int64_t
-shorter(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 int64_t
 client_deadline(const struct client *c, int64_t now)
 {
 	int64_t life = lifetime_deadline(&c->life);
 
 	if (c->opening)
-		return now + shorter(c->handshake_us, LOOK_INTERVAL);
+		return now + clock_earlier(c->handshake_us, LOOK_INTERVAL);
 	if (c->more)
 		return now;
 	if (c->closing)
 		return c->closed_at;
-	return shorter(life, c->h2_at);
+	return clock_earlier(life, c->h2_at);
 }
 
 bool
@@ -141,7 +135,7 @@ client_is_late(struct client *c, int64_t us, struct err *err)
 	if (!c->opening)
 		return false;
 	if (!c->put_off)
-		c->handshake_us -= shorter(us, LOOK_INTERVAL);
+		c->handshake_us -= clock_earlier(us, LOOK_INTERVAL);
 	c->put_off = false;
 	if (c->handshake_us > 0)
 		return false;

@@ -146,12 +146,6 @@ lifetime_step(struct lifetime *l, const struct life_facts *f, int64_t now)
 	return keepalive(l, now);
 }
 
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 int64_t
 lifetime_deadline(const struct lifetime *l)
 {
@@ -163,12 +157,12 @@ lifetime_deadline(const struct lifetime *l)
 	if (l->state != LIFE_OPEN)
 		at = l->until_at;
 	else if (r->idle_us != 0 && l->idle_at != 0)
-		at = earlier(l->age_at, l->idle_at + r->idle_us);
+		at = clock_earlier(l->age_at, l->idle_at + r->idle_us);
 	else
 		at = l->age_at;
 	if (r->keepalive_us == 0)
 		return at;
 	if (l->pinged_at == 0)
-		return earlier(at, l->heard_at + r->keepalive_us);
-	return earlier(at, earlier(dead_at(l), l->look_at));
+		return clock_earlier(at, l->heard_at + r->keepalive_us);
+	return clock_earlier(at, clock_earlier(dead_at(l), l->look_at));
 }

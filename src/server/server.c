@@ -161,12 +161,6 @@ server_free(struct server *sv)
 	notify_free(&sv->notify);
 }
 
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The poll set, and until when to wait (monotonic us). */
 static int64_t
 prepare(struct server *sv, int64_t now)
@@ -185,18 +179,18 @@ prepare(struct server *sv, int64_t now)
 		catalog_want(&sv->catalog), 0 };
 	p[FD_WALEND] = (struct pollfd){ walend_fd(&sv->walend),
 		walend_want(&sv->walend), 0 };
-	until = earlier(until, walend_deadline(&sv->walend));
-	until = earlier(until, probe_deadline(&sv->probe));
-	until = earlier(until, catalog_deadline(&sv->catalog, now));
-	until = earlier(until,
+	until = clock_earlier(until, walend_deadline(&sv->walend));
+	until = clock_earlier(until, probe_deadline(&sv->probe));
+	until = clock_earlier(until, catalog_deadline(&sv->catalog, now));
+	until = clock_earlier(until,
 	    listeners_prepare(&sv->listeners, p + FD_LISTENERS, taking, now));
-	until = earlier(until,
+	until = clock_earlier(until,
 	    clients_prepare(&sv->clients, p + first_client(sv), now));
 	sv->httpd_at = first_client(sv) + sv->clients.count;
 	sv->polls.count = sv->httpd_at +
 	    httpd_prepare(&sv->httpd, p + sv->httpd_at, now, &until);
-	until = earlier(until, sv->sessions.next_at);
-	until = earlier(until, notify_deadline(&sv->notify));
+	until = clock_earlier(until, sv->sessions.next_at);
+	until = clock_earlier(until, notify_deadline(&sv->notify));
 	if (sv->phase != RUNNING && !sv->wr.closing && sv->phase_at < until)
 		until = sv->phase_at;
 	return until;

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
@@ -152,4 +153,4 @@ class Scene:
 
     def end(self):
         self.pg.remove()
-        subprocess.run(["rm", "-rf", str(self.dir)], check=True)
+        shutil.rmtree(self.dir)
