@@ -137,8 +137,9 @@ bench:
 	@WALSTREAM=$(OUT)/walstream $(PYTHON) tests/bench/bench.py
 
 # Instructions for a row on its way, without a network: no more than there were.
-check-instructions: $(OUT)/bench/path
+check-instructions:
 	@tests/tools/deps instructions
+	@$(MAKE) --no-print-directory $(OUT)/bench/path
 	@$(PYTHON) tests/bench/instructions.py $(OUT)/bench/path \
 		$(INSTRUCTIONS_ARGS)
 
@@ -180,6 +181,6 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(PARTS)
 		$(ALL_LDFLAGS) -o $@ $< $(PARTS) $(LIBS) -lyajl
 
 .PHONY: check layers unit docs integration fidelity check-readme check-page \
-	check-static check-chroot check-image check-examples check-h2spec check-stacks \
-	check-process check-versions torture dose check-oracle fuzz fuzz-seeds \
-	bench check-instructions
+	check-static check-chroot check-image check-examples check-h2spec \
+	check-stacks check-process check-versions torture dose check-oracle \
+	fuzz fuzz-seeds bench check-instructions
