@@ -268,7 +268,7 @@ def test_no_messages(db, server, tokens, subscribe):
     db.sql("SELECT pg_logical_emit_message(false, 'p', 'hidden')")
     db.fill(1, 1)
     every.wait_of("message", 2)
-    some.wait_for(1)
+    some.transactions(1)
     assert some.ops() == ["begin", "insert", "commit"]
 
 
