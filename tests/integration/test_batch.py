@@ -28,7 +28,7 @@ def test_contents(db, server, subscribe, most):
     count = varied(db)
     plain.transactions(count)
     batched.transactions(count)
-    assert batched.messages == plain.messages
+    assert batched.messages[1:] == plain.messages[1:]  # started
     late = subscribe(walstream, batch=True, max_batch_bytes=most)
     late.transactions(count)
     assert late.messages[1:] == plain.messages[1:]
@@ -98,7 +98,7 @@ def test_filtered(db, server, subscribe):
                        "UPDATE other SET v = 'c'")
     plain.transactions(29)
     batched.transactions(29)
-    assert batched.messages == plain.messages
+    assert batched.messages[1:] == plain.messages[1:]  # started
 
 
 def test_ack_within(db, server, subscribe):
