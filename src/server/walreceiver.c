@@ -117,8 +117,8 @@ may_read(struct walreceiver *wr)
 short
 walreceiver_want(struct walreceiver *wr)
 {
-	return may_read(wr) ? pgconn_want(&wr->pg)
-			    : conn_want(&wr->pg.conn, false);
+	return may_read(wr) && !wr->paced ? pgconn_want(&wr->pg)
+					  : conn_want(&wr->pg.conn, false);
 }
 
 /* A question that is answered at once. To make a slot, PostgreSQL waits for
@@ -143,9 +143,11 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	case WR_STREAMING:
 		if (!wr->wanted || wr->rewind || wr->closing)
 			return now;
-		if (wr->pending && may_read(wr))
+		if (!may_read(wr))
+			return walstatus_deadline(wr);
+		if (wr->pending)
 			return now;
-		return walstatus_deadline(wr);
+		return clock_earlier(wr->pace.due_at, walstatus_deadline(wr));
 	case WR_STOPPING:
 		return wr->stop_at;
 	case WR_CREATE:
@@ -194,7 +196,7 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	wr->last = *err;
 	pgconn_close(&wr->pg);
 	publish_stop(wr->publish);
-	wr->pending = wr->again = false;
+	wr->pending = wr->again = wr->paced = false;
 	if (wr->closing) {
 		set_state(wr, WR_CLOSED);
 		return 0;
@@ -253,6 +255,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
+	pace_start(&wr->pace, now);
 	walstatus_begin(wr, now);
 }
 
@@ -273,6 +276,7 @@ copy_data(struct walreceiver *wr, const struct wire_msg *msg, int64_t now,
 	if (m.type != REPL_XLOG_DATA)
 		return 0;
 	wr->nagged_at = 0;
+	pace_message(&wr->pace, m.len);
 	wr->publish->now = now;
 	rc = publish_message(wr->publish, m.start_lsn, m.data, m.len, err);
 	wr->again = rc == PUBLISH_WAIT;
@@ -385,9 +389,20 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 	return 0;
 }
 
+/* Reads at once, or less often and more. poll waits for enough of it, or where
+ * it cannot, the time alone counts. */
+static void
+set_pace(struct walreceiver *wr, bool bulk)
+{
+	bool lowat = conn_set_lowat(&wr->pg.conn, bulk ? PACE_ENOUGH : 1);
+
+	wr->paced = bulk && !lowat;
+}
+
 static void
 stop_streaming(struct walreceiver *wr, int64_t now)
 {
+	set_pace(wr, false);
 	walstatus_send(wr, now, false);
 	wire_put_copy_done(&wr->pg.conn.out);
 	publish_stop(wr->publish);
@@ -463,11 +478,17 @@ on_ready(struct walreceiver *wr, int64_t now)
 static int
 hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
-	if (!conn_readable(&wr->pg.conn, revents) || !may_read(wr))
+	bool told = conn_readable(&wr->pg.conn, revents);
+	bool due = wr->state == WR_STREAMING && now >= wr->pace.due_at;
+
+	if (!(told || due) || !may_read(wr))
 		return 0;
-	if (wr->pinged)
+	if (told && wr->pinged)
 		wr->silences = 0; /* it answers: it was not busy */
-	walstatus_heard(wr, now);
+	if (told)
+		walstatus_heard(wr, now);
+	if (wr->state == WR_STREAMING && pace_read(&wr->pace, now))
+		set_pace(wr, wr->pace.bulk);
 	return pgconn_fill(&wr->pg, READ_SIZE, err);
 }
 

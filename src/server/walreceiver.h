@@ -9,6 +9,7 @@
 #include "feed/quorum.h"
 #include "pg/conninfo.h"
 #include "pg/timeline.h"
+#include "server/pace.h"
 #include "server/pgconn.h"
 #include "server/publish.h"
 
@@ -87,6 +88,8 @@ struct walreceiver {
 	bool was_ready;   /* the first connect succeeded */
 	bool pending;     /* messages are here that there was no room for */
 	bool again;       /* the message that came last has to be given again */
+	struct pace pace; /* STREAMING: when it is read */
+	bool paced;       /* not before it is due */
 
 	int64_t state_at;   /* when the state was entered */
 	int64_t retry_at;   /* OFFLINE: when to try again */
