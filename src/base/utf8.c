@@ -32,6 +32,22 @@ character(const uint8_t *p, size_t n)
 	return len;
 }
 
+bool
+utf8_ascii(const char *p, size_t n)
+{
+	uint64_t eight;
+	size_t i = 0;
+
+	for (; n - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, p + i, sizeof(eight));
+		if ((eight & HIGH_BITS) != 0)
+			return false;
+	}
+	while (i < n && (p[i] & 0x80) == 0)
+		i++;
+	return i == n;
+}
+
 size_t
 utf8_char(const char *p, size_t n)
 {

@@ -11,4 +11,7 @@ size_t utf8_char(const char *p, size_t n);
  * A NUL is a character like another. */
 bool utf8_valid(const char *p, size_t n);
 
+/* Is it ASCII? */
+bool utf8_ascii(const char *p, size_t n);
+
 #endif

@@ -1,5 +1,6 @@
 #include "event/change.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -35,11 +36,44 @@ change_free(struct change *c)
 	buf_free(&c->scratch);
 }
 
-static void
-put_name(struct buf *json, const char *name)
+/* Of each column a comma, its name and a colon. */
+int
+change_label(struct relation *rel, struct err *err)
 {
-	json_put_string(json, name, strlen(name));
-	buf_put_u8(json, ':');
+	struct buf labels;
+	const char *at;
+
+	buf_init(&labels, SIZE_MAX / 2);
+	for (uint16_t i = 0; i < rel->n; i++) {
+		rel->col[i].label_len = buf_unread(&labels);
+		buf_put_u8(&labels, ',');
+		json_put_string(&labels, rel->col[i].name,
+		    strlen(rel->col[i].name));
+		buf_put_u8(&labels, ':');
+		rel->col[i].label_len =
+		    buf_unread(&labels) - rel->col[i].label_len;
+	}
+	if (labels.failed) {
+		buf_free(&labels);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	free(rel->labels);
+	rel->labels = (char *)labels.data; /* nothing of it was consumed */
+	at = rel->labels;
+	for (uint16_t i = 0; i < rel->n; i++) {
+		rel->col[i].label = at;
+		at += rel->col[i].label_len;
+	}
+	return 0;
+}
+
+/* The first column of a row has a brace in the place of its comma. */
+static void
+put_label(struct buf *json, const struct relation_column *col, bool first)
+{
+	if (first)
+		buf_put_u8(json, '{');
+	buf_put(json, col->label + first, col->label_len - first);
 }
 
 /* Returns false when a value did not have the form of its type. */
@@ -48,8 +82,7 @@ put_row(struct change *c, struct buf *json, const struct relation *rel,
     const struct row *row)
 {
 	const struct pgo_col *col;
-	bool fits = true;
-	char sep = '{';
+	bool fits = true, first = true;
 
 	for (uint16_t i = 0; i < rel->n; i++) {
 		col = &row->tuple->col[i];
@@ -61,16 +94,15 @@ put_row(struct change *c, struct buf *json, const struct relation *rel,
 			buf_put_cstr(&c->unchanged, rel->col[i].name);
 			continue;
 		}
-		buf_put_u8(json, (uint8_t)sep);
-		put_name(json, rel->col[i].name);
+		put_label(json, &rel->col[i], first);
+		first = false;
 		if (col->kind == PGO_NULL)
 			buf_put_str(json, "null");
 		else
 			fits &= value_put(json, rel->col[i].type, col->data,
 			    col->len, c->fresh, &c->scratch);
-		sep = ',';
 	}
-	if (sep == '{')
+	if (first)
 		buf_put_u8(json, '{');
 	buf_put_u8(json, '}');
 	return fits;
@@ -103,6 +135,8 @@ check_tuple(const struct relation *rel, const struct pgo_tuple *t,
 		    "pgoutput: a row of %u columns for \"%s\".\"%s\", which "
 		    "has %u",
 		    t->n, rel->schema, rel->name, rel->n);
+	if (utf8_ascii(t->bytes, t->len))
+		return 0;
 	for (uint16_t i = 0; i < t->n; i++)
 		if (t->col[i].kind == PGO_TEXT &&
 		    !utf8_valid(t->col[i].data, t->col[i].len))

@@ -25,6 +25,10 @@ struct change {
 void change_init(struct change *c, size_t max);
 void change_free(struct change *c);
 
+/* Writes the columns' names down as they stand in payloads: once for a relation,
+ * before the first change_fill. Returns 0, or -1 with ERR_NOMEM. */
+int change_label(struct relation *rel, struct err *err);
+
 /* Does an insert, update or delete fit rel, and is it valid UTF-8? Returns 0,
  * or -1 with ERR_PROTO, or ERR_DATA naming the column. */
 int change_check(const struct relation *rel, const struct pgo_msg *msg,

@@ -73,25 +73,41 @@ put_escape(struct buf *json, uint8_t c)
 	buf_put_u8(json, (uint8_t)digits[c & 0xf]);
 }
 
+/* Bytes at p before the first that is escaped. */
+static size_t
+plain(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 8 && is_plain(p + i))
+		i += 8;
+	if (n >= 8 && n - i < 8 && is_plain(p + n - 8))
+		return n;
+	while (i < n && escapes[(uint8_t)p[i]] == 0)
+		i++;
+	return i;
+}
+
 void
 json_put_string(struct buf *json, const char *p, size_t n)
 {
-	const char *end = p + n, *run = p;
+	size_t len = plain(p, n);
+	uint8_t *to;
 
-	buf_put_u8(json, '"');
-	while (p < end) {
-		if (end - p >= 8 && is_plain(p)) {
-			p += 8;
-			continue;
-		}
-		if (escapes[(uint8_t)*p] != 0) {
-			buf_put(json, run, (size_t)(p - run));
-			put_escape(json, (uint8_t)*p);
-			run = p + 1;
-		}
-		p++;
-	}
-	buf_put(json, run, (size_t)(p - run));
+	if ((to = buf_room(json, n + 2)) == NULL)
+		return;
+	*to = '"';
+	memcpy(to + 1, p, len);
+	to[len + 1] = '"';
+	buf_added(json, len == n ? n + 2 : len + 1);
+	if (len == n)
+		return;
+	do {
+		put_escape(json, (uint8_t)p[len]);
+		p += len + 1;
+		n -= len + 1;
+		buf_put(json, p, len = plain(p, n));
+	} while (len < n);
 	buf_put_u8(json, '"');
 }
 

@@ -39,12 +39,24 @@ put_number(struct buf *json, const char *text, size_t len)
 		json_put_string(json, text, len);
 }
 
-static bool
-is_of_timestamp(char c)
-{
-	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == ':' ||
-	    c == '.' || c == ' ' || c == 'B' || c == 'C';
-}
+/* What a timestamp is made of. */
+static const bool of_timestamp[256] = { ['0'] = true,
+	['1'] = true,
+	['2'] = true,
+	['3'] = true,
+	['4'] = true,
+	['5'] = true,
+	['6'] = true,
+	['7'] = true,
+	['8'] = true,
+	['9'] = true,
+	['-'] = true,
+	['+'] = true,
+	[':'] = true,
+	['.'] = true,
+	[' '] = true,
+	['B'] = true,
+	['C'] = true };
 
 /* "2026-01-31 12:00:00+00 BC" becomes "2026-01-31T12:00:00+00:00 BC": a T, and
  * minutes on an offset that has none. "infinity" stays as it is. */
@@ -52,19 +64,22 @@ static bool
 put_timestamp(struct buf *json, const char *text, size_t len)
 {
 	const char *space = memchr(text, ' ', len), *end = text + len, *p;
+	bool all = true;
 
 	if (space == NULL) {
 		json_put_string(json, text, len);
 		return true;
 	}
 	for (p = text; p < end; p++)
-		if (!is_of_timestamp(*p))
-			return false;
+		all &= of_timestamp[(uint8_t)*p];
+	if (!all)
+		return false;
 	buf_put_u8(json, '"');
 	buf_put(json, text, (size_t)(space - text));
 	buf_put_u8(json, 'T');
-	for (p = space + 1; p < end && *p != ' '; p++)
-		;
+	p = memchr(space + 1, ' ', (size_t)(end - space - 1));
+	if (p == NULL)
+		p = end;
 	buf_put(json, space + 1, (size_t)(p - space - 1));
 	if (p - space > 3 && (p[-3] == '+' || p[-3] == '-'))
 		buf_put_str(json, ":00");

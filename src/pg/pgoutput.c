@@ -117,6 +117,7 @@ read_tuple(struct rd *r, struct pgo_tuple *t, struct pgo_col *col)
 {
 	t->n = rd_u16(r);
 	t->col = col;
+	t->bytes = (const char *)r->p;
 	if (t->n > PGO_MAX_COLUMNS)
 		return -1;
 	for (uint16_t i = 0; i < t->n && !r->bad; i++) {
@@ -135,6 +136,7 @@ read_tuple(struct rd *r, struct pgo_tuple *t, struct pgo_col *col)
 			return -1;
 		}
 	}
+	t->len = (size_t)((const char *)r->p - t->bytes);
 	return 0;
 }
 

@@ -47,6 +47,8 @@ struct pgo_col {
 struct pgo_tuple {
 	uint16_t n;
 	struct pgo_col *col;
+	const char *bytes; /* all of the columns, as they came */
+	size_t len;
 };
 
 struct pgo_attr {

@@ -9,10 +9,19 @@ relation_cache_init(struct relation_cache *c)
 	oidmap_init(&c->map);
 }
 
+static void
+relation_del(void *value)
+{
+	struct relation *r = value;
+
+	free(r->labels);
+	free(r);
+}
+
 void
 relation_cache_free(struct relation_cache *c)
 {
-	oidmap_free(&c->map, free);
+	oidmap_free(&c->map, relation_del);
 }
 
 static const char *
@@ -44,10 +53,13 @@ relation_new(const struct pgo_relation *msg)
 	r->n = msg->n;
 	r->tag = 0;
 	r->records = false;
+	r->labels = NULL;
 	r->schema = copy(&to, msg->schema);
 	r->name = copy(&to, msg->name);
 	for (uint16_t i = 0; i < msg->n; i++) {
 		r->col[i].name = copy(&to, msg->attr[i].name);
+		r->col[i].label = NULL;
+		r->col[i].label_len = 0;
 		r->col[i].type_oid = msg->attr[i].type_oid;
 		r->col[i].typmod = msg->attr[i].typmod;
 		r->col[i].key = msg->attr[i].key;
@@ -62,7 +74,7 @@ relation_cache_put(struct relation_cache *c, const struct pgo_relation *msg,
 {
 	struct relation *r = relation_new(msg);
 
-	if (r != NULL && oidmap_put(&c->map, msg->oid, r, free) == 0)
+	if (r != NULL && oidmap_put(&c->map, msg->oid, r, relation_del) == 0)
 		return r;
 	free(r);
 	err_set(err, ERR_NOMEM, "out of memory");

@@ -17,6 +17,8 @@
 
 struct relation_column {
 	const char *name;
+	const char *label; /* its owner's, in labels; NULL at first */
+	size_t label_len;
 	uint32_t type_oid;
 	int32_t typmod;
 	bool key;
@@ -30,6 +32,7 @@ struct relation {
 	uint32_t tag; /* its owner's; 0 at first */
 	bool records; /* its owner's: a column has composite values in it */
 	const char *schema, *name;
+	char *labels; /* its owner's, freed with the relation; NULL at first */
 	struct relation_column col[];
 };
 

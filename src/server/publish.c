@@ -525,7 +525,8 @@ on_relation(struct publish *p, const struct pgo_msg *m, lsn_t lsn,
 
 	(void)lsn;
 	rel = relation_cache_put(&p->relations, &m->relation, err);
-	if (rel == NULL || shape_check(rel, err) == -1)
+	if (rel == NULL || shape_check(rel, err) == -1 ||
+	    change_label(rel, err) == -1)
 		return -1;
 	rel->tag = names_put(&p->names, rel->schema, rel->name);
 	if (rel->tag == UINT32_MAX)

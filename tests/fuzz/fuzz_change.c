@@ -68,6 +68,8 @@ on_relation(struct state *s, const struct pgo_relation *m)
 	assert(rel != NULL);
 	for (uint16_t i = 0; i < rel->n; i++)
 		rel->col[i].type = column_type(rel->col[i].type_oid);
+	if (change_label(rel, &err) == -1)
+		abort();
 }
 
 static void

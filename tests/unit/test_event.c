@@ -373,6 +373,7 @@ payload_max(const struct sample *c, uint16_t n, size_t max)
 	assert_non_null(rel = relation_cache_put(&cache, &r, &err));
 	for (uint16_t i = 0; i < n; i++)
 		rel->col[i].type = type_of(rel->col[i].type_oid);
+	assert_int_equal(change_label(rel, &err), 0);
 	rc = check_and_fill(rel, &msg, max);
 	relation_cache_free(&cache);
 	buf_free(&b);
