@@ -304,7 +304,7 @@ cmd_tail(const struct options *o)
 	memset(&t, 0, sizeof(t));
 	call_init(&t.call);
 	buf_init(&t.text, MAX_EVENT * 2);
-	buf_init(&t.hold, MAX_EVENT);
+	buf_init(&t.hold, MAX_EVENT + PROTO_HOLD_MORE);
 	rc = read_options(&t, o);
 	if (rc == 0)
 		rc = call_read_token(&t.call, o->value[OPT_TOKEN_FILE]);

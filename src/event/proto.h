@@ -93,7 +93,9 @@ void proto_put_started(struct buf *out, const struct started *s);
  * strings live until it returns. */
 typedef void proto_event_fn(void *arg, const struct event *e);
 
-/* Reads a ServerMessage. hold is scratch. Returns 0, or -1 with ERR_PROTO. */
+/* Reads a ServerMessage. hold is scratch, which may have to grow to so much more
+ * than the message. Returns 0, or -1 with ERR_PROTO. */
+#define PROTO_HOLD_MORE ((size_t)512 * 1024)
 int proto_get_events(const uint8_t *p, size_t n, struct buf *hold,
     proto_event_fn *each, void *arg, struct err *err);
 

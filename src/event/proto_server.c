@@ -1,6 +1,7 @@
 #include <pb_decode.h>
 #include <string.h>
 
+#include "base/rd.h"
 #include "event/proto.h"
 #include "event/proto_pb.h"
 #include "plugin.pb.h"
@@ -81,82 +82,173 @@ has_strings(pb_istream_t s, uint32_t strings)
 }
 
 #define TAG(message, field) (1u << plugin_##message##_##field##_tag)
-#define ROW_STRINGS                                           \
-	(TAG(InsertEvent, schema) | TAG(InsertEvent, table) | \
-	    TAG(InsertEvent, json_payload) |                  \
-	    TAG(InsertEvent, old_json_payload) |              \
-	    TAG(InsertEvent, unchanged_columns))
 #define RELATION_STRINGS \
 	(TAG(RelationEvent, schema) | TAG(RelationEvent, table))
 #define COLUMN_STRINGS (TAG(Column, name) | TAG(Column, type_name))
 #define MESSAGE_STRINGS \
 	(TAG(LogicalMessageEvent, prefix) | TAG(LogicalMessageEvent, content))
 
-/* Names of unchanged columns go one behind the other. */
-struct names {
-	struct buf *hold;
-	struct event_text *to;
-};
+/* More than the names of the 1,600 columns that a table has at most take. */
+#define NAMES_MAX (PROTO_HOLD_MORE / 2)
+
+/*
+ * Rows are nearly all there is, so they are read as they stand, once: they are
+ * copied to hold as they came, where their strings stay, and names of unchanged
+ * columns are put behind, one behind the other.
+ */
 
 static bool
-get_name(pb_istream_t *s, uint32_t tag, void *arg)
+get_varint(struct rd *r, uint64_t *v)
 {
-	struct names *names = arg;
-	const char *name;
-	size_t len;
+	uint8_t c = rd_u8(r);
 
-	if (tag != plugin_InsertEvent_unchanged_columns_tag)
-		return true;
-	if ((name = take_text(s, names->hold, &len)) == NULL)
-		return false;
-	if (names->to->p == NULL)
-		names->to->p = name;
-	names->to->len += len + 1;
+	*v = c & 0x7f;
+	for (int shift = 7; c >= 0x80 && shift < 64; shift += 7) {
+		c = rd_u8(r);
+		*v |= (uint64_t)(c & 0x7f) << shift;
+	}
+	return c < 0x80 && !r->bad;
+}
+
+/* A number of a row; a TruncateEvent has other fields from 13 on. */
+static bool
+take_number(struct event *e, uint32_t tag, uint64_t v)
+{
+	switch (tag) {
+	case plugin_InsertEvent_pg_lsn_tag:
+		e->pg_lsn = v;
+		break;
+	case plugin_InsertEvent_commit_lsn_tag:
+		e->txn.commit_lsn = v;
+		break;
+	case plugin_InsertEvent_seq_tag:
+		e->seq = (uint32_t)v;
+		break;
+	case plugin_InsertEvent_xid_tag:
+		e->txn.xid = (uint32_t)v;
+		break;
+	case plugin_InsertEvent_commit_time_us_tag:
+		e->txn.commit_us = (int64_t)v;
+		break;
+	case plugin_InsertEvent_change_lsn_tag:
+		e->change_lsn = v;
+		break;
+	case plugin_InsertEvent_relation_oid_tag:
+		e->oid = (uint32_t)v;
+		break;
+	case plugin_InsertEvent_identity_tag:
+		e->identity = (int)v;
+		break;
+	case plugin_TruncateEvent_cascade_tag:
+		e->cascade = v != 0;
+		break;
+	case plugin_TruncateEvent_restart_identity_tag:
+		e->restart_identity = v != 0;
+		break;
+	default: /* not where a string is due */
+		return tag > plugin_TruncateEvent_restart_identity_tag;
+	}
 	return true;
 }
 
-/* A TruncateEvent has other fields from 13 on. */
-static bool
-get_flags(pb_istream_t s, struct event *e)
-{
-	plugin_TruncateEvent truncate = plugin_TruncateEvent_init_zero;
+/* The strings of a row that has been copied, each as long as it is. */
+struct row_strings {
+	struct event_text schema, table, json, old;
+	struct event_text *unchanged;
+	struct buf *hold;
+};
 
-	if (!pb_decode(&s, plugin_TruncateEvent_fields, &truncate))
-		return false;
-	e->cascade = truncate.cascade;
-	e->restart_identity = truncate.restart_identity;
+static bool
+take_string(struct row_strings *to, uint32_t tag, struct event_text text)
+{
+	switch (tag) {
+	case plugin_InsertEvent_schema_tag:
+		to->schema = text;
+		break;
+	case plugin_InsertEvent_table_tag:
+		to->table = text;
+		break;
+	case plugin_InsertEvent_json_payload_tag:
+		to->json = text;
+		break;
+	case plugin_InsertEvent_old_json_payload_tag:
+		to->old = text;
+		break;
+	case plugin_InsertEvent_unchanged_columns_tag:
+		if (to->hold->cap - to->hold->len <= text.len)
+			return false; /* more than there can be */
+		if (to->unchanged->p == NULL)
+			to->unchanged->p =
+			    (const char *)to->hold->data + to->hold->len;
+		buf_put(to->hold, text.p, text.len);
+		buf_put_u8(to->hold, '\0');
+		to->unchanged->len += text.len + 1;
+		break;
+	default: /* not where a number is due */
+		return tag > plugin_TruncateEvent_restart_identity_tag;
+	}
 	return true;
+}
+
+static bool
+take_field(struct rd *r, struct event *e, struct row_strings *to)
+{
+	struct event_text text;
+	uint64_t key, v;
+	uint32_t tag;
+
+	if (!get_varint(r, &key) || key >> 3 == 0 || key > UINT32_MAX)
+		return false;
+	tag = (uint32_t)key >> 3;
+	switch (key & 7) {
+	case PB_WT_VARINT:
+		return get_varint(r, &v) && take_number(e, tag, v);
+	case PB_WT_STRING:
+		if (!get_varint(r, &v))
+			return false;
+		text.len = (size_t)v;
+		text.p = (const char *)rd_bytes(r, text.len);
+		return text.p != NULL && take_string(to, tag, text);
+	case PB_WT_64BIT:
+	case PB_WT_32BIT:
+		return tag > plugin_TruncateEvent_restart_identity_tag &&
+		    rd_bytes(r, (key & 7) == PB_WT_64BIT ? 8 : 4) != NULL;
+	default:
+		return false;
+	}
+}
+
+/* Ends it with a NUL. What stood there has been read: the tag of a field. */
+static struct event_text
+ended(struct buf *hold, struct event_text text)
+{
+	if (text.p != NULL)
+		hold->data[(const uint8_t *)text.p - hold->data + text.len] =
+		    '\0';
+	return text;
 }
 
 static bool
 get_row(pb_istream_t *s, struct event *e, struct buf *hold)
 {
-	struct event_text schema = { 0 }, table = { 0 };
-	struct into to_schema = { hold, &schema }, to_table = { hold, &table },
-		    to_json = { hold, &e->json }, to_old = { hold, &e->old };
-	struct names names = { hold, &e->unchanged };
-	pb_istream_t again = *s;
-	plugin_InsertEvent row = { .schema = reader(&to_schema),
-		.table = reader(&to_table),
-		.json_payload = reader(&to_json),
-		.old_json_payload = reader(&to_old) };
+	struct row_strings to = { .unchanged = &e->unchanged, .hold = hold };
+	size_t len = s->bytes_left;
+	struct rd r;
 
-	if (!has_strings(*s, ROW_STRINGS) ||
-	    !begin_hold(hold, s->bytes_left, 0) ||
-	    (e->op == EVENT_TRUNCATE && !get_flags(*s, e)) ||
-	    !pb_decode(s, plugin_InsertEvent_fields, &row) ||
-	    !proto_fields(&again, get_name, &names))
+	if (!begin_hold(hold, len, len < NAMES_MAX ? len : NAMES_MAX) ||
+	    !pb_read(s, hold->data, len))
 		return false;
-	e->pg_lsn = row.pg_lsn;
-	e->txn.commit_lsn = row.commit_lsn;
-	e->txn.xid = row.xid;
-	e->txn.commit_us = row.commit_time_us;
-	e->seq = row.seq;
-	e->schema = string_of(&schema);
-	e->table = string_of(&table);
-	e->change_lsn = row.change_lsn;
-	e->oid = row.relation_oid;
-	e->identity = (int)row.identity;
+	buf_added(hold, len + 1);
+	r = rd_make(hold->data, len);
+	while (rd_left(&r) > 0)
+		if (!take_field(&r, e, &to))
+			return false;
+	to.schema = ended(hold, to.schema);
+	to.table = ended(hold, to.table);
+	e->schema = string_of(&to.schema);
+	e->table = string_of(&to.table);
+	e->json = ended(hold, to.json);
+	e->old = ended(hold, to.old);
 	return true;
 }
 

@@ -192,7 +192,7 @@ read_grpc(const char *address)
 {
 	struct call c;
 
-	buf_init(&hold, MAX_EVENT);
+	buf_init(&hold, MAX_EVENT + PROTO_HOLD_MORE);
 	call_init(&c);
 	if (call_begin(&c, address, "127.0.0.1", "50051", 10000,
 		"/plugin.PluginService/Session", &handler, &c) == -1) {

@@ -18,6 +18,8 @@
 static struct buf out, hold;
 static struct err err;
 
+#define LARGE 3000000 /* bytes of the largest payload */
+
 /* What proto_get_events said, copied. */
 static struct seen {
 	struct event e;
@@ -30,7 +32,7 @@ setup(void **state)
 {
 	(void)state;
 	buf_init(&out, (size_t)4 << 20);
-	buf_init(&hold, (size_t)4 << 20);
+	buf_init(&hold, LARGE + 4096 + PROTO_HOLD_MORE);
 	memset(&err, 0, sizeof(err));
 	seen_n = 0;
 	return 0;
@@ -229,7 +231,7 @@ test_started(void **state)
 }
 
 /* Payloads whose lengths take one byte, two, three or four. */
-static char large[3000000];
+static char large[LARGE];
 
 static void
 see_large(void *arg, const struct event *e)
