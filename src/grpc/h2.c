@@ -8,6 +8,8 @@
 
 /* Frames but DATA that wait to be sent by a server. */
 #define MAX_OUTBOUND 2000
+/* No DATA frame is begun in less room than that, its head included. */
+#define DATA_MIN 1024
 
 void
 h2_check(struct h2 *h, int rc)
@@ -96,6 +98,46 @@ h2_reap(struct h2 *h)
 	}
 }
 
+/*
+ * The payload of a DATA frame goes where the frame is to be, in h->out: a frame
+ * that is the next is put there at once (put_data), so nghttp2 need not copy
+ * it, or have room for one in each connection. Returns 0 when there is none.
+ */
+static ssize_t
+pull(struct h2_stream *s, size_t cap)
+{
+	struct h2 *h = s->h2;
+	size_t have = buf_unread(h->out), room;
+	uint8_t *to;
+
+	room = h->limit - have;
+	if (room < DATA_MIN && have > 0)
+		return NGHTTP2_ERR_PAUSE;
+	if (room < DATA_MIN)
+		room = DATA_MIN;
+	if (room > H2_HEAD + cap)
+		room = H2_HEAD + cap;
+	if ((to = buf_room(h->out, room)) == NULL)
+		return NGHTTP2_ERR_PAUSE;
+	return (ssize_t)s->handler->pull(s, to + H2_HEAD, room - H2_HEAD);
+}
+
+/* nghttp2_send_data_callback: all but the head is there. */
+static int
+put_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head,
+    size_t n, nghttp2_data_source *source, void *arg)
+{
+	struct h2 *h = arg;
+
+	(void)ng;
+	(void)frame;
+	(void)source;
+	memcpy(h->out->data + h->out->len, head, H2_HEAD);
+	buf_added(h->out, H2_HEAD + n);
+	h->put = true;
+	return NGHTTP2_ERR_PAUSE; /* h2_output looks whether it is enough */
+}
+
 ssize_t
 h2_read_data(nghttp2_session *ng, int32_t id, uint8_t *to, size_t cap,
     uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -104,17 +146,20 @@ h2_read_data(nghttp2_session *ng, int32_t id, uint8_t *to, size_t cap,
 	char code[4];
 	char message[1024];
 	nghttp2_nv trailers[2];
-	size_t n;
+	ssize_t n;
 
+	(void)to;
 	(void)arg;
 	if (s->finished && !s->mid_message) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 		return 0;
 	}
 	if (!s->ending || s->mid_message) {
-		n = s->handler->pull(s, to, cap);
+		n = pull(s, cap);
 		if (n > 0)
-			return (ssize_t)n;
+			*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+		if (n != 0)
+			return n;
 		if (!s->ending || s->mid_message)
 			return NGHTTP2_ERR_DEFERRED;
 	}
@@ -194,6 +239,7 @@ h2_callbacks(void)
 	if (nghttp2_session_callbacks_new(&cb) != 0)
 		return NULL;
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+	nghttp2_session_callbacks_set_send_data_callback(cb, put_data);
 	return cb;
 }
 
@@ -294,12 +340,18 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 	const uint8_t *p;
 	ssize_t n = 0;
 
-	while (!is_mute(h) && buf_unread(out) < limit &&
-	    (n = nghttp2_session_mem_send(h->ng, &p)) > 0) {
+	h->out = out;
+	h->limit = limit;
+	do {
+		h->put = false;
+		if (is_mute(h) || buf_unread(out) >= limit)
+			break;
+		if ((n = nghttp2_session_mem_send(h->ng, &p)) <= 0)
+			continue;
 		buf_put(out, p, (size_t)n);
 		if (h->methods != NULL && !h->announced && !out->failed)
 			h2_announce(h, out->data + out->len - n, (size_t)n);
-	}
+	} while (n > 0 || h->put);
 	h2_reap(h);
 	if (n < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",

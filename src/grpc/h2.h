@@ -114,7 +114,8 @@ void h2_del(struct h2 *h);
  * still yields (a GOAWAY) is to be sent, and the connection closed; of a server
  * h2_fault says more. A server says nothing before the first byte came. */
 int h2_input(struct h2 *h, const uint8_t *p, size_t n, struct err *err);
-/* Appends bytes for the peer to out until there are limit or nothing is left.
+/* Appends bytes for the peer to out until nothing is left, or there is no room
+ * for another frame below limit; one that is no DATA may pass it.
  * Returns 0, or -1 with an error after which the connection is useless. */
 int h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err);
 /* Is there anything for h2_output? */

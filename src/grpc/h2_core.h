@@ -11,6 +11,7 @@
 /* What the PING behind a notice carries: 8 bytes. */
 #define H2_NOTICE "draining"
 
+#define H2_HEAD 9 /* bytes before the payload of a frame */
 #define H2_CLOSED 128
 #define H2_OURS 0x80000000U
 /* Calls that are open to all get one for so many of the others. */
@@ -22,6 +23,9 @@ struct h2 {
 	void *arg;
 	const char *peer;
 	struct h2_stream *streams, *dead;
+	struct buf *out; /* of the h2_output that is running, its limit, and */
+	size_t limit; /* whether a DATA frame went there since it was asked */
+	bool put;
 	bool failed;               /* out of memory: something was not queued */
 	const char *authorization; /* a client's, or NULL */
 	bool secure;               /* a client's: over TLS */

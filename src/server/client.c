@@ -15,7 +15,6 @@
 #include "server/reflection.h"
 
 #define READ_SIZE 16384
-#define WRITE_SIZE ((size_t)64 * 1024)
 /* How long a TLS handshake may take, and how often that is looked at: if we do
  * not get to it, we were stopped, or had a long turn. */
 #define HANDSHAKE_TIME SECONDS(10)
@@ -60,7 +59,7 @@ static int
 open_connection(struct client *c, const struct arrival *a,
     struct session_list *sessions, int64_t now, struct err *err)
 {
-	conn_init(&c->conn, (size_t)READ_SIZE * 2, WRITE_SIZE * 4);
+	conn_init(&c->conn, (size_t)READ_SIZE * 2, CLIENT_WRITE_MAX * 4);
 	conn_adopt(&c->conn, a->fd);
 	c->from = a->from;
 	c->metrics = sessions->metrics;
@@ -280,7 +279,7 @@ take_input(struct client *c, int64_t now)
 		    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
 		    strlen(http1_text), http1_text);
 	check_fault(c, now);
-	buf_reset(&c->conn.in);
+	buf_free(&c->conn.in); /* most are silent for long */
 	if (c->agent_known || *h2_agent(c->h2) == '\0')
 		return;
 	c->agent_known = true;
@@ -417,9 +416,8 @@ flush(struct client *c, int64_t now)
 }
 
 void
-client_write(struct client *c, size_t most, int64_t now)
+client_write(struct client *c, size_t most, size_t size, int64_t now)
 {
-	size_t size = most < WRITE_SIZE ? most : WRITE_SIZE;
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
@@ -432,8 +430,11 @@ client_write(struct client *c, size_t most, int64_t now)
 			return;
 		}
 		check_fault(c, now);
-		if (buf_unread(&c->conn.out) == 0)
+		if (buf_unread(&c->conn.out) == 0) {
+			if (n == 0)
+				buf_free(&c->conn.out); /* as above */
 			break;
+		}
 		sent = flush(c, now);
 	}
 	c->more = sent == CONN_OK && h2_want_write(c->h2);

@@ -68,8 +68,10 @@ bool client_is_silent(const struct client *c);
 
 /* Reads once. */
 void client_read(struct client *c, int64_t now);
-/* Does what is due, then writes what there is, up to about so many bytes. */
-void client_write(struct client *c, size_t most, int64_t now);
+/* Does what is due, then writes what there is, up to about so many bytes, and
+ * makes so many at once: size, at most CLIENT_WRITE_MAX. */
+#define CLIENT_WRITE_MAX ((size_t)64 * 1024)
+void client_write(struct client *c, size_t most, size_t size, int64_t now);
 /* Asks for no new streams; closes once those that are open have ended. */
 void client_drain(struct client *c);
 /* Is it to be freed? */

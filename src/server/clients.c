@@ -11,8 +11,11 @@
 /* What one connection gets to write in a turn, bytes: less once the turn has
  * spent so much time on that, and nobody nothing. */
 #define WRITE_MOST ((size_t)512 * 1024)
-#define WRITE_LEAST ((size_t)16 * 1024)
 #define WRITE_TIME MS(10)
+/* What is made for one at once, bytes, waits in its memory when the socket is
+ * full: of all together so much, but for what each needs. */
+#define WRITE_MIN ((size_t)8 * 1024)
+#define WRITE_ALL ((size_t)8 * 1024 * 1024)
 
 void
 clients_init(struct clients *cs, struct listeners *l,
@@ -159,19 +162,30 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 	}
 }
 
+/* A power of two, as the sizes of buffers are. */
+static size_t
+write_size(const struct clients *cs)
+{
+	size_t size = CLIENT_WRITE_MAX;
+
+	while (size > WRITE_MIN && size * cs->count > WRITE_ALL)
+		size /= 2;
+	return size;
+}
+
 void
 clients_write(struct clients *cs, int64_t now)
 {
 	int64_t until = clock_mono_us() + WRITE_TIME;
-	size_t most = WRITE_MOST;
+	size_t most = WRITE_MOST, size = write_size(cs);
 	struct client *c;
 	uint64_t taken;
 
 	for (c = cs->first; c != NULL; c = c->next) {
 		taken = c->taken;
-		client_write(c, most, now);
+		client_write(c, most, size, now);
 		if (c->taken != taken && clock_mono_us() >= until)
-			most = WRITE_LEAST;
+			most = size;
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "pg/replication.h"
 #include "pg/wire.h"
 #include "pgo.h"
+#include "server/client.h"
 #include "server/session.h"
 
 /*
@@ -23,7 +24,6 @@
 
 #define TRANSACTION 1000
 #define READ_SIZE ((size_t)128 * 1024) /* as walreceiver.c reads */
-#define WRITE_SIZE ((size_t)64 * 1024) /* as client.c writes */
 #define ROOM ((size_t)1 << 30)
 #define OID 16385
 #define FIRST_LSN UINT64_C(0x10000000)
@@ -257,7 +257,8 @@ server_turn(const struct buf *in, struct buf *out)
 	for (;;) {
 		size_t before = buf_unread(out);
 
-		check(h2_output(server, out, before + WRITE_SIZE, &err) == 0,
+		check(h2_output(server, out, before + CLIENT_WRITE_MAX, &err) ==
+			0,
 		    "h2_output");
 		if (buf_unread(out) == before)
 			break;
