@@ -421,9 +421,11 @@ client_write(struct client *c, size_t most, size_t size, int64_t now)
 	enum conn_result sent = CONN_OK;
 	struct err err;
 
-	if (c->opening)
+	if (c->opening || c->dead)
 		return;
 	keep_time(c, now);
+	if (c->blocked)
+		return;
 	for (size_t n = 0; n < most && !c->dead && sent == CONN_OK; n += size) {
 		if (h2_output(c->h2, &c->conn.out, size, &err) == -1) {
 			lost(c, now, err.text);
@@ -437,6 +439,7 @@ client_write(struct client *c, size_t most, size_t size, int64_t now)
 		}
 		sent = flush(c, now);
 	}
+	c->blocked = sent == CONN_AGAIN;
 	c->more = sent == CONN_OK && h2_want_write(c->h2);
 	if (buf_unread(&c->conn.out) > 0 || c->dead)
 		return;

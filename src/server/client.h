@@ -37,6 +37,7 @@ struct client {
 	bool put_off;         /* so the turn had no time for it */
 	bool more;            /* there is output left that the turn had no
 				time for */
+	bool blocked;         /* the socket takes no more, until poll says so */
 	bool closing;         /* close once the output is gone */
 	bool finished;        /* closing: FIN was sent, it may still read */
 	bool dead;            /* close now */

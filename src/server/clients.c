@@ -8,10 +8,12 @@
 /* Of a turn, for handshakes: each takes about a millisecond. One is always
  * done, and its steps are not cut. */
 #define HANDSHAKE_TIME MS(10)
-/* What one connection gets to write in a turn, bytes: less once the turn has
- * spent so much time on that, and nobody nothing. */
+/* What one connection gets to write in a turn, bytes, and all together. */
 #define WRITE_MOST ((size_t)512 * 1024)
 #define WRITE_TIME MS(10)
+/* To free those that have gone: each takes some 10 us, and they may go all at
+ * once. */
+#define SWEEP_TIME MS(10)
 /* What is made for one at once, bytes, waits in its memory when the socket is
  * full: of all together so much, but for what each needs. */
 #define WRITE_MIN ((size_t)8 * 1024)
@@ -151,7 +153,8 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 			note_failure(cs, c, &err);
 			continue;
 		}
-		if (!conn_readable(&c->conn, p->revents))
+		c->blocked &= p->revents == 0;
+		if (c->dead || !conn_readable(&c->conn, p->revents))
 			continue;
 		if (c->opening && until == 0)
 			until = clock_mono_us() + HANDSHAKE_TIME;
@@ -173,33 +176,52 @@ write_size(const struct clients *cs)
 	return size;
 }
 
-void
+/* Makes the one behind `at` the first, and those up to there the last. */
+static void
+rotate(struct clients *cs, struct client *at)
+{
+	if (at->next == NULL)
+		return;
+	*cs->last = cs->first;
+	cs->first = at->next;
+	at->next = NULL;
+	cs->last = &at->next;
+}
+
+bool
 clients_write(struct clients *cs, int64_t now)
 {
 	int64_t until = clock_mono_us() + WRITE_TIME;
-	size_t most = WRITE_MOST, size = write_size(cs);
+	size_t size = write_size(cs);
 	struct client *c;
 	uint64_t taken;
 
 	for (c = cs->first; c != NULL; c = c->next) {
 		taken = c->taken;
-		client_write(c, most, size, now);
+		client_write(c, WRITE_MOST, size, now);
 		if (c->taken != taken && clock_mono_us() >= until)
-			most = size;
+			break;
 	}
+	if (c == NULL || c->next == NULL)
+		return false;
+	rotate(cs, c);
+	return true;
 }
 
 bool
 clients_sweep(struct clients *cs)
 {
 	struct client **at = &cs->first, *c;
+	int64_t until = 0;
 	bool any = false;
 
 	while ((c = *at) != NULL) {
-		if (!client_over(c)) {
+		if (!client_over(c) || (any && clock_mono_us() >= until)) {
 			at = &c->next;
 			continue;
 		}
+		if (!any)
+			until = clock_mono_us() + SWEEP_TIME;
 		*at = c->next;
 		let_go(cs, c);
 		any = true;

@@ -36,8 +36,11 @@ void clients_accept(struct clients *cs, const struct pollfd *p, int64_t now);
 /* What clients say; p are their places. New ones may be told to wait for the
  * next turn: a handshake is work. */
 void clients_read(struct clients *cs, const struct pollfd *p, int64_t now);
-void clients_write(struct clients *cs, int64_t now);
-/* Frees those that are over. Returns whether there were any. */
+/* What clients are told. Returns whether the turn had no time for some: they are
+ * the first in the next one. */
+bool clients_write(struct clients *cs, int64_t now);
+/* Frees those that are over, as far as there is time. Returns whether there were
+ * any. */
 bool clients_sweep(struct clients *cs);
 /* See client_drain. */
 void clients_drain(struct clients *cs);

@@ -399,7 +399,7 @@ turn(struct server *sv, int64_t now, struct err *err)
 	}
 	serve_streams(sv, now);
 	health_update(&sv->sessions);
-	clients_write(&sv->clients, now);
+	sv->again |= clients_write(&sv->clients, now);
 	/* What a leaving client frees is for the next turn to use, at once. */
 	sv->again |= clients_sweep(&sv->clients);
 	sessions_update(&sv->sessions);
