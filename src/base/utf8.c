@@ -32,20 +32,44 @@ character(const uint8_t *p, size_t n)
 	return len;
 }
 
+/* Are the eight bytes at p ASCII? Or all of four times as many? */
+static bool
+is_ascii(const char *p)
+{
+	uint64_t eight;
+
+	memcpy(&eight, p, sizeof(eight));
+	return (eight & HIGH_BITS) == 0;
+}
+
+static bool
+are_ascii(const char *p)
+{
+	uint64_t eight[4];
+
+	memcpy(eight, p, sizeof(eight));
+	return ((eight[0] | eight[1] | eight[2] | eight[3]) & HIGH_BITS) == 0;
+}
+
+/* How many bytes at p are, before the first that is not. */
+static size_t
+ascii(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 32 && are_ascii(p + i))
+		i += 32;
+	while (n - i >= 8 && is_ascii(p + i))
+		i += 8;
+	while (i < n && (p[i] & 0x80) == 0)
+		i++;
+	return i;
+}
+
 bool
 utf8_ascii(const char *p, size_t n)
 {
-	uint64_t eight;
-	size_t i = 0;
-
-	for (; n - i >= sizeof(eight); i += sizeof(eight)) {
-		memcpy(&eight, p + i, sizeof(eight));
-		if ((eight & HIGH_BITS) != 0)
-			return false;
-	}
-	while (i < n && (p[i] & 0x80) == 0)
-		i++;
-	return i == n;
+	return ascii(p, n) == n;
 }
 
 size_t
@@ -55,26 +79,18 @@ utf8_char(const char *p, size_t n)
 }
 
 bool
-utf8_valid(const char *text, size_t n)
+utf8_valid(const char *p, size_t n)
 {
-	const uint8_t *p = (const uint8_t *)text;
-	uint64_t eight;
 	size_t len;
 
-	while (n > 0) {
-		if (n >= sizeof(eight)) {
-			memcpy(&eight, p, sizeof(eight));
-			if ((eight & HIGH_BITS) == 0) {
-				p += sizeof(eight);
-				n -= sizeof(eight);
-				continue;
-			}
-		}
-		len = *p < 0x80 ? 1 : character(p, n);
-		if (len == 0)
-			return false;
+	for (;;) {
+		len = ascii(p, n);
 		p += len;
 		n -= len;
+		if (n == 0)
+			return true;
+		for (; n > 0 && (*p & 0x80) != 0; p += len, n -= len)
+			if ((len = character((const uint8_t *)p, n)) == 0)
+				return false;
 	}
-	return true;
 }

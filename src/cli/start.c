@@ -6,6 +6,9 @@
 #include "server/server.h"
 
 #define MIN_BUFFER ((size_t)64 * 1024)
+/* A larger one PostgreSQL cannot send. */
+#define MIN_EVENT ((size_t)64 * 1024)
+#define MAX_EVENT ((size_t)1 << 30)
 
 static int
 read_create_slot(struct server_config *c, const struct options *o,
@@ -158,6 +161,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 	    options_number(o, OPT_PORT, 65535, &port, err) == -1 ||
 	    options_bool(o, OPT_TEMPORARY, &c->pg.temporary, err) == -1 ||
 	    options_size(o, OPT_BUFFER_SIZE, &c->buffer_size, err) == -1 ||
+	    options_size(o, OPT_MAX_EVENT, &c->max_event, err) == -1 ||
 	    options_seconds(o, OPT_SLOW_TIMEOUT, &c->slow_timeout_us, err) ||
 	    options_seconds(o, OPT_DRAIN, &c->drain_us, err) == -1 ||
 	    options_seconds(o, OPT_SHUTDOWN_GRACE, &c->pg.shutdown_grace_us,
@@ -172,6 +176,9 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 		    "--buffer-size must be at least "
 		    "%zuKiB",
 		    MIN_BUFFER / 1024);
+	if (c->max_event < MIN_EVENT || c->max_event > MAX_EVENT)
+		return err_set(err, ERR_USAGE,
+		    "--max-event must be from 64KiB to 1GiB");
 	for (size_t i = 0; i < c->pg.publications; i++)
 		if (*c->pg.publication[i] == '\0')
 			return err_set(err, ERR_USAGE,

@@ -97,7 +97,7 @@ put_row(struct change *c, struct buf *json, const struct relation *rel,
 		put_label(json, &rel->col[i], first);
 		first = false;
 		if (col->kind == PGO_NULL)
-			buf_put_str(json, "null");
+			buf_put(json, "null", 4);
 		else
 			fits &= value_put(json, rel->col[i].type, col->data,
 			    col->len, c->fresh, &c->scratch);
@@ -183,7 +183,7 @@ change_fill(struct change *c, const struct relation *rel,
 	if (c->json.failed || c->old.failed || c->unchanged.failed)
 		return err_set(err, ERR_LIMIT,
 		    "a row of \"%s\".\"%s\" does not fit into %zu bytes of "
-		    "JSON, or memory is short",
+		    "JSON (--max-event), or memory is short",
 		    rel->schema, rel->name, c->json.max);
 	return 0;
 }

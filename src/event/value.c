@@ -25,7 +25,7 @@ put_bool(struct buf *json, const char *text, size_t len)
 {
 	if (len != 1 || (*text != 't' && *text != 'f'))
 		return false;
-	buf_put_str(json, *text == 't' ? "true" : "false");
+	buf_put(json, *text == 't' ? "true" : "false", *text == 't' ? 4 : 5);
 	return true;
 }
 

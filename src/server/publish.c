@@ -35,6 +35,7 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 	buf_init(&p->names_of_held, 8192);
 	buf_init(&p->behind, max_event);
 	buf_init(&p->message, 2 * max_event + 65536);
+	p->max_event = max_event;
 	p->decoder = pgo_new();
 	return p->decoder == NULL ? -1 : typecat_init(&p->types);
 }
@@ -142,7 +143,9 @@ end_frame(struct publish *p, const char *of, struct err *err)
 {
 	if (p->message.failed)
 		return err_set(err, ERR_LIMIT,
-		    "an event of %s does not fit, or memory is short", of);
+		    "an event of %s is larger than --max-event allows, or "
+		    "memory is short",
+		    of);
 	frame_head(p->message.data, p->message.len - FRAME_HEAD);
 	return 0;
 }
@@ -150,9 +153,20 @@ end_frame(struct publish *p, const char *of, struct err *err)
 static int
 encode(struct publish *p, const struct event *e, struct err *err)
 {
+	const char *of = e->table != NULL ? e->table : e->prefix;
+	size_t len;
+
 	begin_frame(p);
 	proto_put_event(&p->message, e);
-	return end_frame(p, e->table != NULL ? e->table : e->prefix, err);
+	if (end_frame(p, of, err) == -1)
+		return -1;
+	len = p->message.len - FRAME_HEAD;
+	return len <= p->max_event
+	    ? 0
+	    : err_set(err, ERR_LIMIT,
+		  "an event of %s has %zu bytes, more than --max-event allows "
+		  "(%zu)",
+		  of, len, p->max_event);
 }
 
 static int

@@ -58,6 +58,7 @@ struct publish {
 	struct buf behind; /* messages behind it */
 
 	struct buf message;            /* scratch: an event, framed */
+	size_t max_event;              /* bytes of a message, unframed */
 	uint64_t events, transactions; /* appended, ever */
 	uint64_t by_op[EVENT_MESSAGE + 1], bytes; /* of the events */
 	int64_t commit_at, commit_us; /* the last commit came then, monotonic;

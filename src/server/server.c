@@ -25,7 +25,6 @@
  * may notice. */
 #define SLOW_TURN MS(50)
 #define SLOW_TURN_WARN SECONDS(1)
-#define MAX_EVENT ((size_t)1 << 30)
 
 enum {
 	FD_PG,
@@ -129,7 +128,7 @@ server_init(struct server *sv, const struct server_config *config,
 	if (access_init(&sv->access, config->token_file, &sv->metrics, err) ==
 	    -1)
 		return -1;
-	if (publish_init(&sv->publish, &sv->ring, MAX_EVENT) == -1)
+	if (publish_init(&sv->publish, &sv->ring, config->max_event) == -1)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (listeners_open(&sv->listeners,
 		config->metrics_listen != NULL ? HTTPD_POLLS : 0, err) == -1)

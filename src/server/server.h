@@ -14,6 +14,7 @@ struct server_config {
 	struct listener_config listen;
 	const char *metrics_listen; /* HOST:PORT of the pages; NULL: none */
 	size_t buffer_size;         /* of the ring, bytes */
+	size_t max_event;           /* bytes, as its message */
 	int64_t slow_timeout_us;    /* 0: slow clients are never ended */
 	int64_t drain_us;       /* how long acks are waited for at shutdown */
 	bool reflection;        /* is served */

@@ -2,10 +2,12 @@
 //
 //	client ADDRESS ROWS [batch]
 //
-// Ends when so many rows have come. batch asks for Batch messages.
+// Ends when so many rows have come, and says how many seconds passed between the
+// first message and the last. batch asks for Batch messages.
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -48,10 +50,19 @@ main(int argc, char **argv)
 		start.mutable_start()->set_batch(true);
 		call->Write(start);
 	}
-	while (got < wanted && call->Read(&message))
+	std::chrono::steady_clock::time_point start;
+	while (got < wanted && call->Read(&message)) {
+		if (got == 0)
+			start = std::chrono::steady_clock::now();
 		got += rows_in(message);
-	if (got >= wanted)
+	}
+	if (got >= wanted) {
+		std::cout << std::chrono::duration<double>(
+				 std::chrono::steady_clock::now() - start)
+				 .count()
+			  << std::endl;
 		std::_Exit(0);
+	}
 	std::cerr << call->Finish().error_message() << std::endl;
 	return 1;
 }

@@ -242,6 +242,27 @@ test_too_large(void **state)
 	assert_int_equal(err.kind, ERR_LIMIT);
 }
 
+/* An event of max_event bytes is one too many by one. */
+static void
+test_max_event(void **state)
+{
+	size_t len;
+
+	(void)state;
+	put_step(&(struct step){ 'm', 190, 0, "a" });
+	assert_int_equal(give(), 0);
+	len = ring_at(&ring, 0)->len - FRAME_HEAD;
+	for (size_t max = len; max >= len - 1; max--) {
+		publish_free(&p);
+		assert_int_equal(publish_init(&p, &ring, max), 0);
+		publish_start(&p, 50, true);
+		put_step(&(struct step){ 'm', 195, 0, "a" });
+		assert_int_equal(give(), max == len ? 0 : -1);
+	}
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_non_null(strstr(err.text, "--max-event"));
+}
+
 /* Interruptions */
 
 #define LONG 600000
@@ -370,6 +391,7 @@ main(void)
 		TEST(test_prefix_not_utf8),
 		TEST(test_any_content),
 		TEST(test_too_large),
+		TEST(test_max_event),
 		TEST(test_resume_anywhere),
 		TEST(test_fresh_segment_repeats_all),
 		TEST(test_stop_drops_what_waits),
