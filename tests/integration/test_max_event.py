@@ -45,7 +45,7 @@ def test_limit(db, server, subscribe, stubs):
     walstream.stop()
 
     stream = subscribe(server())
-    stream.transactions(4)
+    stream.transactions(2)
     assert stream.ids() == [3, 4, 5, 6]
 
 
