@@ -5,6 +5,7 @@
 // Ends when so many rows have come, and says how many seconds passed between the
 // first message and the last. batch asks for Batch messages.
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
@@ -41,7 +42,13 @@ main(int argc, char **argv)
 	auto stub = plugin::PluginService::NewStub(
 	    grpc::CreateChannel(argv[1], grpc::InsecureChannelCredentials()));
 	grpc::ClientContext context;
-	plugin::ServerMessage message;
+	// As protobuf's manual has it: what a message consists of is in one place,
+	// and goes at once.
+	static char memory[4 << 20];
+	google::protobuf::ArenaOptions options;
+	options.initial_block = memory;
+	options.initial_block_size = sizeof(memory);
+	google::protobuf::Arena arena(options);
 	auto call = argc > 3 ? stub->Subscribe(&context)
 			     : stub->Session(&context);
 
@@ -51,10 +58,15 @@ main(int argc, char **argv)
 		call->Write(start);
 	}
 	std::chrono::steady_clock::time_point start;
-	while (got < wanted && call->Read(&message)) {
+	while (got < wanted) {
+		auto message = google::protobuf::Arena::CreateMessage<
+		    plugin::ServerMessage>(&arena);
+		if (!call->Read(message))
+			break;
 		if (got == 0)
 			start = std::chrono::steady_clock::now();
-		got += rows_in(message);
+		got += rows_in(*message);
+		arena.Reset();
 	}
 	if (got >= wanted) {
 		std::cout << std::chrono::duration<double>(
