@@ -9,6 +9,8 @@
 
 /* Between two polls that fail. */
 #define PAUSE MS(10)
+/* Signals wait no longer than that. */
+#define SIGNALS_INTERVAL MS(10)
 
 int
 polls_reserve(struct polls *p, size_t need)
@@ -29,7 +31,7 @@ void
 polls_free(struct polls *p)
 {
 	free(p->at);
-	*p = (struct polls){ NULL, 0, 0, false };
+	*p = (struct polls){ .at = NULL };
 }
 
 /* Signals come, and nothing else, for so long. */
@@ -71,6 +73,8 @@ polls_wait(struct polls *p, int64_t wait_us, const sigset_t *during_poll)
 	if (n == -1 && error != EINTR)
 		cope(p, error, during_poll);
 	/* ppoll delivers none when somebody is ready, and that may be always. */
-	else if (n > 0)
+	else if (n > 0 && clock_mono_us() >= p->signals_at) {
 		let_signals_in(0, during_poll);
+		p->signals_at = clock_mono_us() + SIGNALS_INTERVAL;
+	}
 }

@@ -11,8 +11,9 @@
  * none is missed. */
 struct polls {
 	struct pollfd *at;
-	size_t cap, count; /* places there are; to wait for */
-	bool failed;       /* it was said that poll fails */
+	size_t cap, count;  /* places there are; to wait for */
+	bool failed;        /* it was said that poll fails */
+	int64_t signals_at; /* they are let in then at the latest */
 };
 
 /* Makes room for need places. Returns 0, or -1 when out of memory. */

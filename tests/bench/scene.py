@@ -62,14 +62,14 @@ class Scene:
         finally:
             db.drop()
 
-    def conninfo(self, db, transport):
+    def conninfo(self, db, transport, **other):
         words = {"host": "127.0.0.1", "port": self.pg.port,
                  "user": "postgres", "dbname": db.name, "sslmode": "disable"}
         if transport == UNIX:
             words["host"] = self.pg.dir
         elif transport == TLS:
             words["sslmode"] = "require"
-        return conninfo.make_conninfo(**words)
+        return conninfo.make_conninfo(**words | other)
 
     def copy_slot(self, db):
         """A slot of its own for a run, from where `base` was made."""
