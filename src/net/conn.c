@@ -116,17 +116,6 @@ conn_set_keepalive(struct conn *c, const struct conn_keepalive *k,
 	    strerror(errno));
 }
 
-bool
-conn_set_lowat(struct conn *c, int n)
-{
-	int domain = AF_UNIX;
-	socklen_t len = sizeof(domain);
-
-	/* A Unix socket takes the option, but poll does not heed it. */
-	return getsockopt(c->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-	    domain != AF_UNIX && set_number(c->fd, SOL_SOCKET, SO_RCVLOWAT, n);
-}
-
 int
 conn_peer_user(const struct conn *c, char *user, size_t cap, struct err *err)
 {

@@ -43,11 +43,6 @@ struct conn_keepalive {
 int conn_set_keepalive(struct conn *c, const struct conn_keepalive *k,
     struct err *err);
 
-/* From how many bytes on poll says that there is something to read: 1, or more
- * in order to be woken less often (SO_RCVLOWAT, see socket(7)). An end, or a
- * failure, wakes as before. Returns whether it is so: not on a Unix socket. */
-bool conn_set_lowat(struct conn *c, int n);
-
 enum conn_result { CONN_OK, CONN_AGAIN, CONN_EOF, CONN_ERROR };
 
 /* One byte, of a connection in the clear; c->in has no part in it. */

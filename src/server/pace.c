@@ -24,7 +24,7 @@ pace_message(struct pace *p, size_t len)
 }
 
 /* A stretch is over: does it speak for the other way to read? */
-static bool
+static void
 weigh(struct pace *p, int64_t took)
 {
 	size_t limit = p->bulk ? STILL_MUCH : MUCH;
@@ -32,22 +32,18 @@ weigh(struct pace *p, int64_t took)
 
 	p->in_row = much == p->bulk ? 0 : p->in_row + 1;
 	if (p->in_row < (p->bulk ? LITTLE_IN_ROW : MUCH_IN_ROW))
-		return false;
+		return;
 	p->bulk = !p->bulk;
 	p->in_row = 0;
-	return true;
 }
 
-bool
+void
 pace_read(struct pace *p, int64_t now)
 {
-	bool changed = false;
-
 	if (now - p->began_at >= STRETCH) {
-		changed = weigh(p, now - p->began_at);
+		weigh(p, now - p->began_at);
 		p->began_at = now;
 		p->amount = 0;
 	}
 	p->due_at = p->bulk ? now + STRETCH : INT64_MAX;
-	return changed;
 }

@@ -7,25 +7,23 @@
 
 /*
  * When a stream of messages is to be read: at once while few come. While many
- * do, what comes in a millisecond is read together, or earlier once it is much:
- * waking up for a message costs several times what there is to do about it.
- * Instants are monotonic us.
+ * do, what comes in a millisecond is read together: to be woken for a message
+ * costs several times what there is to do about it. (SO_RCVLOWAT would be the
+ * other way; but with it TCP acknowledges every other row at once, which costs
+ * both sides.) Instants are monotonic us.
  */
 struct pace {
 	int64_t began_at; /* the stretch of time that is looked at did */
 	size_t amount;    /* that came in it */
 	unsigned in_row;  /* stretches that speak against bulk as it is */
 	bool bulk;        /* much comes */
-	int64_t due_at;   /* read again then at the latest; bulk only */
+	int64_t due_at;   /* bulk: it is read again then */
 };
-
-/* Bytes that are worth reading before it is due. */
-#define PACE_ENOUGH 65536
 
 void pace_start(struct pace *p, int64_t now);
 /* A message of so many bytes has come. */
 void pace_message(struct pace *p, size_t len);
-/* What was there at that time has been read. Returns whether bulk changed. */
-bool pace_read(struct pace *p, int64_t now);
+/* What was there at that time has been read. */
+void pace_read(struct pace *p, int64_t now);
 
 #endif

@@ -114,11 +114,18 @@ may_read(struct walreceiver *wr)
 	return ring_room(wr->publish->ring);
 }
 
+/* It is read when it is due, whatever poll would say. */
+static bool
+is_paced(const struct walreceiver *wr)
+{
+	return wr->state == WR_STREAMING && wr->pace.bulk;
+}
+
 short
 walreceiver_want(struct walreceiver *wr)
 {
-	return may_read(wr) && !wr->paced ? pgconn_want(&wr->pg)
-					  : conn_want(&wr->pg.conn, false);
+	return may_read(wr) && !is_paced(wr) ? pgconn_want(&wr->pg)
+					     : conn_want(&wr->pg.conn, false);
 }
 
 /* A question that is answered at once. To make a slot, PostgreSQL waits for
@@ -196,7 +203,7 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	wr->last = *err;
 	pgconn_close(&wr->pg);
 	publish_stop(wr->publish);
-	wr->pending = wr->again = wr->paced = false;
+	wr->pending = wr->again = false;
 	if (wr->closing) {
 		set_state(wr, WR_CLOSED);
 		return 0;
@@ -389,20 +396,9 @@ messages(struct walreceiver *wr, int64_t now, struct err *err)
 	return 0;
 }
 
-/* Reads at once, or less often and more. poll waits for enough of it, or where
- * it cannot, the time alone counts. */
-static void
-set_pace(struct walreceiver *wr, bool bulk)
-{
-	bool lowat = conn_set_lowat(&wr->pg.conn, bulk ? PACE_ENOUGH : 1);
-
-	wr->paced = bulk && !lowat;
-}
-
 static void
 stop_streaming(struct walreceiver *wr, int64_t now)
 {
-	set_pace(wr, false);
 	walstatus_send(wr, now, false);
 	wire_put_copy_done(&wr->pg.conn.out);
 	publish_stop(wr->publish);
@@ -479,17 +475,23 @@ static int
 hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 {
 	bool told = conn_readable(&wr->pg.conn, revents);
-	bool due = wr->state == WR_STREAMING && now >= wr->pace.due_at;
+	bool due = is_paced(wr) && now >= wr->pace.due_at;
+	size_t before = buf_unread(&wr->pg.conn.in), got;
 
 	if (!(told || due) || !may_read(wr))
 		return 0;
-	if (told && wr->pinged)
+	if (pgconn_fill(&wr->pg, READ_SIZE, err) == -1)
+		return -1;
+	got = buf_unread(&wr->pg.conn.in) - before;
+	pace_read(&wr->pace, now);
+	if (got >= READ_SIZE)
+		wr->pace.due_at = now; /* there is more */
+	if (!told && got == 0)
+		return 0;
+	if (wr->pinged)
 		wr->silences = 0; /* it answers: it was not busy */
-	if (told)
-		walstatus_heard(wr, now);
-	if (wr->state == WR_STREAMING && pace_read(&wr->pace, now))
-		set_pace(wr, wr->pace.bulk);
-	return pgconn_fill(&wr->pg, READ_SIZE, err);
+	walstatus_heard(wr, now);
+	return 0;
 }
 
 static int

@@ -89,7 +89,6 @@ struct walreceiver {
 	bool pending;     /* messages are here that there was no room for */
 	bool again;       /* the message that came last has to be given again */
 	struct pace pace; /* STREAMING: when it is read */
-	bool paced;       /* not before it is due */
 
 	int64_t state_at;   /* when the state was entered */
 	int64_t retry_at;   /* OFFLINE: when to try again */

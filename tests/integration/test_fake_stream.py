@@ -424,20 +424,43 @@ def test_silent_while_streaming(fake, start, attach):
     nothing_confirmed(backend.started[0])
 
 
+def answer(c, seconds):
+    """Whatever walstream asks for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        _, body = c.message()
+        if body[:1] == b"r" and body[-1]:
+            c.send(fakepg.keepalive(BASE))
+
+
 def test_quiet_but_answering(fake, start, attach):
     """P24: one that answers is kept, however little it has to say."""
     def quiet(c):
         c.send(transaction(1))
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            _, body = c.message()
-            if body[:1] == b"r" and body[-1]:
-                c.send(fakepg.keepalive(BASE))
+        answer(c, 5)
         c.send(transaction(2))
     backend = Backend(quiet)
     walstream = start(fake(backend), "--server-timeout", "2")
     stream = attach(walstream)
     stream.expect(2, 30)
+    assert len(backend.started) == 1
+
+
+def test_busy(fake, start, attach):
+    """P24: one that sends much all the time is not silent."""
+    each, rounds = 200, 500
+    pieces = [b"".join(transaction(i * each + j + 1) for j in range(each))
+              for i in range(rounds)]
+
+    def busy(c):
+        for piece in pieces:
+            c.send(piece)
+            time.sleep(0.008)
+        answer(c, 30)
+    backend = Backend(busy)
+    walstream = start(fake(backend), "--server-timeout", "2")
+    stream = attach(walstream)
+    stream.expect(each * rounds, 120)
     assert len(backend.started) == 1
 
 
