@@ -3,6 +3,8 @@
 #include "base/clock.h"
 
 #define STRETCH MS(1)
+#define PAUSE MS(1)
+#define PAUSE_UNIX 400
 /* Messages, and KiB, in a stretch: much from when on, and until when. */
 #define MUCH 32
 #define STILL_MUCH 16
@@ -12,9 +14,11 @@
 #define LITTLE_IN_ROW 16
 
 void
-pace_start(struct pace *p, int64_t now)
+pace_start(struct pace *p, bool unix_socket, int64_t now)
 {
-	*p = (struct pace){ .began_at = now, .due_at = INT64_MAX };
+	*p = (struct pace){ .began_at = now,
+		.pause = unix_socket ? PAUSE_UNIX : PAUSE,
+		.due_at = INT64_MAX };
 }
 
 void
@@ -45,5 +49,5 @@ pace_read(struct pace *p, int64_t now)
 		p->began_at = now;
 		p->amount = 0;
 	}
-	p->due_at = p->bulk ? now + STRETCH : INT64_MAX;
+	p->due_at = p->bulk ? now + p->pause : INT64_MAX;
 }

@@ -17,10 +17,12 @@ struct pace {
 	size_t amount;    /* that came in it */
 	unsigned in_row;  /* stretches that speak against bulk as it is */
 	bool bulk;        /* much comes */
+	int64_t pause;    /* bulk: from one read to the next */
 	int64_t due_at;   /* bulk: it is read again then */
 };
 
-void pace_start(struct pace *p, int64_t now);
+/* What a Unix socket holds is some 200 messages, however short. */
+void pace_start(struct pace *p, bool unix_socket, int64_t now);
 /* A message of so many bytes has come. */
 void pace_message(struct pace *p, size_t len);
 /* What was there at that time has been read. */

@@ -262,7 +262,7 @@ begin_streaming(struct walreceiver *wr, int64_t now)
 	    "streaming from slot \"%s\" at " LSN_FMT, wr->config->slot,
 	    LSN_ARG(lsn));
 	set_state(wr, WR_STREAMING);
-	pace_start(&wr->pace, now);
+	pace_start(&wr->pace, addr_is_unix(pgdial_address(&wr->pg.dial)), now);
 	walstatus_begin(wr, now);
 }
 

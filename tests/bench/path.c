@@ -238,7 +238,7 @@ set_up(void)
 	wr.pg.state = PGCONN_READY;
 	wr.pg.authenticated = wr.wanted = true;
 	wr.status_at = wr.answer_at = INT64_MAX;
-	pace_start(&wr.pace, 1);
+	pace_start(&wr.pace, false, 1);
 	publish_start(&publish, FIRST_LSN, false);
 }
 

@@ -16,7 +16,7 @@ setup(void **state)
 {
 	(void)state;
 	now = SECONDS(1000);
-	pace_start(&pace, now);
+	pace_start(&pace, false, now);
 	return 0;
 }
 
@@ -57,6 +57,16 @@ many(void **state)
 	assert_int_equal(go(100, 100, 100), 1);
 	assert_true(pace.bulk);
 	assert_int_equal(pace.due_at, now + MS(1));
+}
+
+static void
+unix_socket(void **state)
+{
+	(void)state;
+	pace_start(&pace, true, now);
+	go(100, 100, 100);
+	assert_true(pace.bulk);
+	assert_int_equal(pace.due_at, now + 400);
 }
 
 static void
@@ -137,6 +147,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(few, setup),
 		cmocka_unit_test_setup(many, setup),
+		cmocka_unit_test_setup(unix_socket, setup),
 		cmocka_unit_test_setup(few_that_are_large, setup),
 		cmocka_unit_test_setup(one_transaction, setup),
 		cmocka_unit_test_setup(gaps, setup),
