@@ -6,9 +6,8 @@
 #include "server/server.h"
 
 #define MIN_BUFFER ((size_t)64 * 1024)
-/* A larger one PostgreSQL cannot send. */
 #define MIN_EVENT ((size_t)64 * 1024)
-#define MAX_EVENT ((size_t)1 << 30)
+#define MAX_EVENT ((size_t)1 << 30) /* PostgreSQL sends none that is larger */
 
 static int
 read_create_slot(struct server_config *c, const struct options *o,

@@ -98,11 +98,11 @@ test_bad(void **state)
 static void
 test_behind_ascii(void **state)
 {
-	char text[64];
+	char text[128];
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
-	for (size_t n = 0; n < 40; n++) {
+	for (size_t n = 0; n < 100; n++) {
 		assert_true(valid(text, n));
 		for (size_t i = 0; i < COUNT(good); i++) {
 			memcpy(text + n, good[i].text, good[i].len);
@@ -115,6 +115,24 @@ test_behind_ascii(void **state)
 			assert_false(valid(text, n + bad[i].len));
 			assert_false(valid(text, n + bad[i].len + 9));
 			memset(text + n, 'a', bad[i].len);
+		}
+	}
+}
+
+/* One byte that is not, at every place of every length. */
+static void
+test_ascii(void **state)
+{
+	char text[100];
+
+	(void)state;
+	memset(text, 0x7f, sizeof(text));
+	for (size_t n = 0; n <= sizeof(text); n++) {
+		assert_true(utf8_ascii(text, n));
+		for (size_t i = 0; i < n; i++) {
+			text[i] = (char)0x80;
+			assert_false(utf8_ascii(text, n));
+			text[i] = 0x7f;
 		}
 	}
 }
@@ -263,6 +281,7 @@ main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_behind_ascii),
+		cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_every_length),
 		cmocka_unit_test(test_long_runs),
 		cmocka_unit_test(test_every_pair_and_triple),
