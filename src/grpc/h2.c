@@ -351,7 +351,7 @@ h2_output(struct h2 *h, struct buf *out, size_t limit, struct err *err)
 		buf_put(out, p, (size_t)n);
 		if (h->methods != NULL && !h->announced && !out->failed)
 			h2_announce(h, out->data + out->len - n, (size_t)n);
-	} while (n > 0 || h->put);
+	} while (n > 0 || (n == 0 && h->put));
 	h2_reap(h);
 	if (n < 0)
 		return err_set(err, ERR_PROTO, "HTTP/2: %s",

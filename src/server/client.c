@@ -131,7 +131,7 @@ client_deadline(const struct client *c, int64_t now)
 bool
 client_is_late(struct client *c, int64_t us, struct err *err)
 {
-	if (!c->opening)
+	if (!c->opening || c->dead)
 		return false;
 	if (!c->put_off)
 		c->handshake_us -= clock_earlier(us, LOOK_INTERVAL);

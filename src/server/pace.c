@@ -42,12 +42,12 @@ weigh(struct pace *p, int64_t took)
 }
 
 void
-pace_read(struct pace *p, int64_t now)
+pace_read(struct pace *p, bool more, int64_t now)
 {
 	if (now - p->began_at >= STRETCH) {
 		weigh(p, now - p->began_at);
 		p->began_at = now;
 		p->amount = 0;
 	}
-	p->due_at = p->bulk ? now + p->pause : INT64_MAX;
+	p->due_at = !p->bulk ? INT64_MAX : more ? now : now + p->pause;
 }

@@ -25,7 +25,7 @@ struct pace {
 void pace_start(struct pace *p, bool unix_socket, int64_t now);
 /* A message of so many bytes has come. */
 void pace_message(struct pace *p, size_t len);
-/* What was there at that time has been read. */
-void pace_read(struct pace *p, int64_t now);
+/* What was there at that time has been read, or so much that there is more. */
+void pace_read(struct pace *p, bool more, int64_t now);
 
 #endif

@@ -14,6 +14,9 @@
  * after it, or comes once more.
  */
 #define BEHIND_MAX ((size_t)1 << 20)
+#define BEHIND_HEAD 16 /* more than goes with a message there */
+/* More than an event of a message has beside its text. */
+#define MESSAGE_OVERHEAD 64
 /* For how long composite types are taken to be as they were read. */
 #define TYPES_MAX_AGE SECONDS(3)
 
@@ -33,7 +36,7 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 	oidmap_init(&p->shapes);
 	change_init(&p->change, max_event);
 	buf_init(&p->names_of_held, 8192);
-	buf_init(&p->behind, max_event);
+	buf_init(&p->behind, BEHIND_MAX + BEHIND_HEAD);
 	buf_init(&p->message, 2 * max_event + 65536);
 	p->max_event = max_event;
 	p->decoder = pgo_new();
@@ -462,6 +465,17 @@ on_lone_message(struct publish *p, const struct pgo_message *m, struct event *e,
 	return 0;
 }
 
+/* May it wait behind the held row? Not if it could turn out to be too large once
+ * that has gone as the last of its transaction. */
+static bool
+may_wait(const struct publish *p, const struct pgo_message *m)
+{
+	size_t len = strlen(m->prefix) + m->len;
+
+	return buf_unread(&p->behind) + len <= BEHIND_MAX &&
+	    len + MESSAGE_OVERHEAD <= p->max_event;
+}
+
 static int
 on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
     struct err *err)
@@ -485,8 +499,7 @@ on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
 	p->sub++;
 	if (known(p, here(p)))
 		return 0;
-	if (p->held.op != EVENT_NONE &&
-	    buf_unread(&p->behind) + strlen(m->prefix) + m->len <= BEHIND_MAX) {
+	if (p->held.op != EVENT_NONE && may_wait(p, m)) {
 		put_behind(p, m);
 		return p->behind.failed
 		    ? err_set(err, ERR_NOMEM, "out of memory")

@@ -483,9 +483,7 @@ hear(struct walreceiver *wr, short revents, int64_t now, struct err *err)
 	if (pgconn_fill(&wr->pg, READ_SIZE, err) == -1)
 		return -1;
 	got = buf_unread(&wr->pg.conn.in) - before;
-	pace_read(&wr->pace, now);
-	if (got >= READ_SIZE)
-		wr->pace.due_at = now; /* there is more */
+	pace_read(&wr->pace, got >= READ_SIZE, now);
 	if (!told && got == 0)
 		return 0;
 	if (wr->pinged)

@@ -79,9 +79,10 @@ def test_slow_but_moving(db, server, subscribe):
 
 
 def test_many_stalled(db, server, subscribe):
-    """A crowd that takes what sockets hold, and no more, costs no long turn."""
+    """A crowd that takes what sockets hold, and no more, costs no long turn, and
+    little memory but for the buffer's."""
     walstream = server("--slow-client-timeout", "0")
-    walstream.longest_turn = 100 * SCALE
+    walstream.longest_turn = 50 * SCALE
     crowd = [RawClient(walstream.port, window=1 << 24) for _ in range(300)]
     for raw in crowd:
         raw.conn.increment_flow_control_window(1 << 24)
@@ -90,6 +91,9 @@ def test_many_stalled(db, server, subscribe):
     stream = subscribe(walstream, ack_commits=True)
     db.fill(1, 6000, 1000)
     stream.transactions(1, 60)
+    if not SANITIZED:
+        peak = walstream.status("VmHWM")
+        assert peak < 48 * MIB, f"walstream took {peak / MIB:.1f} MiB"
     for raw in crowd:
         raw.close()
 

@@ -120,6 +120,20 @@ test_silent_handshake(void **state)
 	assert_int_equal(metrics.refused[REFUSED_HANDSHAKE], 1);
 }
 
+/* Whom the sweep had no time for is not late once more. */
+static void
+test_late_handshake_counts_once(void **state)
+{
+	int64_t now = START;
+
+	(void)state;
+	begin_handshake();
+	for (int i = 0; i < 20; i++)
+		clients_read(&clients, &(struct pollfd){ 0 },
+		    now += SECONDS(1));
+	assert_int_equal(metrics.refused[REFUSED_HANDSHAKE], 1);
+}
+
 /* While we were stopped, or had something else to do, it could say what it
  * liked. */
 static void
@@ -209,6 +223,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_silent_handshake, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(test_late_handshake_counts_once,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handshake_while_away,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handshake_put_off, setup,

@@ -33,7 +33,7 @@ go(int64_t ms, int n, size_t len)
 			pace_message(&pace, len);
 		now += MS(1);
 		assert_true(!pace.bulk || now >= pace.due_at);
-		pace_read(&pace, now);
+		pace_read(&pace, false, now);
 		changes += pace.bulk != was;
 		was = pace.bulk;
 	}
@@ -125,9 +125,21 @@ sooner(void **state)
 	for (int i = 0; i < 1000; i++) {
 		pace_message(&pace, 65536);
 		now += 100;
-		pace_read(&pace, now);
+		pace_read(&pace, false, now);
 		assert_int_equal(pace.due_at, now + MS(1));
 	}
+}
+
+/* There is more: in bulk it is due at once, otherwise poll says so. */
+static void
+more(void **state)
+{
+	(void)state;
+	pace_read(&pace, true, now);
+	assert_int_equal(pace.due_at, INT64_MAX);
+	go(100, 100, 100);
+	pace_read(&pace, true, now);
+	assert_int_equal(pace.due_at, now);
 }
 
 /* Between the two limits it stays as it is. */
@@ -153,6 +165,7 @@ main(void)
 		cmocka_unit_test_setup(gaps, setup),
 		cmocka_unit_test_setup(silence, setup),
 		cmocka_unit_test_setup(sooner, setup),
+		cmocka_unit_test_setup(more, setup),
 		cmocka_unit_test_setup(in_between, setup),
 	};
 

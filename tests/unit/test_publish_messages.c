@@ -242,7 +242,42 @@ test_too_large(void **state)
 	assert_int_equal(err.kind, ERR_LIMIT);
 }
 
-/* An event of max_event bytes is one too many by one. */
+static void
+begin_with(size_t max_event)
+{
+	publish_free(&p);
+	assert_int_equal(publish_init(&p, &ring, max_event), 0);
+	publish_start(&p, 50, false);
+	TAKE({ 'R', 1, 0, "t" }, { 'B', 100, 0, NULL }, { 'I', 1, 0, "1" });
+}
+
+/* Each is small; together they are more than the limit of one. */
+static void
+test_small_limit_behind(void **state)
+{
+	(void)state;
+	begin_with(1000);
+	for (int i = 0; i < 20; i++)
+		TAKE({ 'M', 300, 0, NULL });
+	TAKE({ 'C', 100, 140, NULL });
+	assert_int_equal(ring.next, 23);
+	assert_int_equal(ring_at(&ring, 1)->pg_lsn, 140);
+}
+
+/* The row in front is not said to be the last: what is too large comes again. */
+static void
+test_too_large_behind(void **state)
+{
+	(void)state;
+	begin_with(1000);
+	put_step(&(struct step){ 'M', 990, 0, NULL });
+	assert_int_equal(give(), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_int_equal(ring.next, 2);
+	assert_int_equal(ring_at(&ring, 1)->pg_lsn, 100);
+}
+
+/* An event may have max_event bytes, and not one more. */
 static void
 test_max_event(void **state)
 {
@@ -391,6 +426,8 @@ main(void)
 		TEST(test_prefix_not_utf8),
 		TEST(test_any_content),
 		TEST(test_too_large),
+		TEST(test_small_limit_behind),
+		TEST(test_too_large_behind),
 		TEST(test_max_event),
 		TEST(test_resume_anywhere),
 		TEST(test_fresh_segment_repeats_all),
