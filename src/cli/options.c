@@ -53,7 +53,7 @@ static const struct option table[] = {
 	    "serve /metrics, /healthz and /readyz there, by HTTP" },
 	{ OPT_BUFFER_SIZE, "buffer-size", 0, "SIZE", NULL, "16MiB", "start", 0,
 	    OPTIONAL, "memory for events that clients have not taken" },
-	{ OPT_MAX_EVENT, "max-event", 0, "SIZE", NULL, "1GiB", "start", 0,
+	{ OPT_MAX_EVENT, "max-event", 0, "SIZE", NULL, "2GiB", "start", 0,
 	    OPTIONAL, "end streams at an event that is larger" },
 	{ OPT_CREATE_SLOT, "create-slot", 0, "if-missing|never", NULL,
 	    "if-missing", "start", 0, OPTIONAL,

@@ -7,7 +7,7 @@
 
 #define MIN_BUFFER ((size_t)64 * 1024)
 #define MIN_EVENT ((size_t)64 * 1024)
-#define MAX_EVENT ((size_t)1 << 30) /* PostgreSQL sends none that is larger */
+#define MAX_EVENT ((size_t)2 << 30) /* what protobuf can have at most */
 
 static int
 read_create_slot(struct server_config *c, const struct options *o,
@@ -177,7 +177,7 @@ read_options(struct server_config *c, const struct options *o, struct err *err)
 		    MIN_BUFFER / 1024);
 	if (c->max_event < MIN_EVENT || c->max_event > MAX_EVENT)
 		return err_set(err, ERR_USAGE,
-		    "--max-event must be from 64KiB to 1GiB");
+		    "--max-event must be from 64KiB to 2GiB");
 	for (size_t i = 0; i < c->pg.publications; i++)
 		if (*c->pg.publication[i] == '\0')
 			return err_set(err, ERR_USAGE,

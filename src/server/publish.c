@@ -17,6 +17,8 @@
 #define BEHIND_HEAD 16 /* more than goes with a message there */
 /* More than an event of a message has beside its text. */
 #define MESSAGE_OVERHEAD 64
+/* Bytes of a payload. A row of PostgreSQL's is no longer; an event may have two. */
+#define PAYLOAD_MAX ((size_t)1 << 30)
 /* For how long composite types are taken to be as they were read. */
 #define TYPES_MAX_AGE SECONDS(3)
 
@@ -29,15 +31,17 @@ drop_shape(void *note)
 int
 publish_init(struct publish *p, struct ring *ring, size_t max_event)
 {
+	size_t payload_max = max_event < PAYLOAD_MAX ? max_event : PAYLOAD_MAX;
+
 	memset(p, 0, sizeof(*p));
 	p->ring = ring;
 	names_init(&p->names);
 	relation_cache_init(&p->relations);
 	oidmap_init(&p->shapes);
-	change_init(&p->change, max_event);
+	change_init(&p->change, payload_max);
 	buf_init(&p->names_of_held, 8192);
 	buf_init(&p->behind, BEHIND_MAX + BEHIND_HEAD);
-	buf_init(&p->message, 2 * max_event + 65536);
+	buf_init(&p->message, 2 * payload_max + 65536);
 	p->max_event = max_event;
 	p->decoder = pgo_new();
 	return p->decoder == NULL ? -1 : typecat_init(&p->types);

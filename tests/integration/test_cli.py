@@ -67,7 +67,7 @@ def test_version():
     ["start", "p", "s", "--buffer-size", "1XiB"],
     ["start", "p", "s", "--buffer-size", "-1"],
     ["start", "p", "s", "--max-event", "63KiB"],
-    ["start", "p", "s", "--max-event", "2GiB"],
+    ["start", "p", "s", "--max-event", "3GiB"],
     ["start", "p", "s", "--log-level", "loud"],
     ["-c", "host=x nothing=y", "list"], ["-c", "postgres://[", "list"],
     ["-c", "host='open", "list"], ["-c", "port=0", "list"],
