@@ -8,15 +8,6 @@
 #include "grpc/frame.h"
 
 #define KEEP ((size_t)1 << 20)
-/*
- * So much of messages waits behind a held row. With more the row goes out as if
- * it were not the last; then its transaction is confirmed by what is served
- * after it, or comes once more.
- */
-#define BEHIND_MAX ((size_t)1 << 20)
-#define BEHIND_HEAD 16 /* more than goes with a message there */
-/* More than an event of a message has beside its text. */
-#define MESSAGE_OVERHEAD 64
 /* Bytes of a payload. A row of PostgreSQL's is no longer; an event may have two. */
 #define PAYLOAD_MAX ((size_t)1 << 30)
 /* For how long composite types are taken to be as they were read. */
@@ -40,7 +31,7 @@ publish_init(struct publish *p, struct ring *ring, size_t max_event)
 	oidmap_init(&p->shapes);
 	change_init(&p->change, payload_max);
 	buf_init(&p->names_of_held, 8192);
-	buf_init(&p->behind, BEHIND_MAX + BEHIND_HEAD);
+	behind_init(&p->behind, max_event);
 	buf_init(&p->message, 2 * payload_max + 65536);
 	p->max_event = max_event;
 	p->decoder = pgo_new();
@@ -55,7 +46,7 @@ publish_free(struct publish *p)
 	typecat_free(&p->types);
 	change_free(&p->change);
 	buf_free(&p->names_of_held);
-	buf_free(&p->behind);
+	behind_free(&p->behind);
 	buf_free(&p->message);
 	pgo_del(p->decoder);
 }
@@ -78,7 +69,7 @@ let_go(struct publish *p)
 	note_drop(p->held_tag.note);
 	p->held_tag.note = NULL;
 	p->held.op = EVENT_NONE;
-	buf_shrink(&p->behind, KEEP);
+	behind_clear(&p->behind);
 }
 
 void
@@ -205,17 +196,6 @@ append_message(struct publish *p, struct ring_pos pos, struct event *e,
 	return rc;
 }
 
-/* A message behind the held row, as it waits: its length, and it. */
-static void
-put_behind(struct publish *p, const struct pgo_message *m)
-{
-	uint32_t len = m->len;
-
-	buf_put(&p->behind, &len, sizeof(len));
-	buf_put_cstr(&p->behind, m->prefix);
-	buf_put(&p->behind, m->content, len);
-}
-
 static int
 release_behind(struct publish *p, lsn_t pg_lsn, struct err *err)
 {
@@ -223,20 +203,11 @@ release_behind(struct publish *p, lsn_t pg_lsn, struct err *err)
 		.pg_lsn = pg_lsn,
 		.transactional = true };
 	struct ring_pos pos = { p->txn.commit_lsn, p->seq, 0 };
-	const uint8_t *at;
-	uint32_t len;
 
-	while (buf_unread(&p->behind) > 0) {
-		at = p->behind.data + p->behind.off;
-		memcpy(&len, at, sizeof(len));
-		e.prefix = (const char *)at + sizeof(len);
-		e.content =
-		    (struct event_text){ e.prefix + strlen(e.prefix) + 1, len };
+	while (behind_take(&p->behind, &e)) {
 		pos.sub++;
 		if (append_message(p, pos, &e, err) == -1)
 			return -1;
-		buf_consume(&p->behind,
-		    sizeof(len) + strlen(e.prefix) + 1 + len);
 	}
 	return 0;
 }
@@ -469,17 +440,6 @@ on_lone_message(struct publish *p, const struct pgo_message *m, struct event *e,
 	return 0;
 }
 
-/* May it wait behind the held row? Not if it could turn out to be too large once
- * that has gone as the last of its transaction. */
-static bool
-may_wait(const struct publish *p, const struct pgo_message *m)
-{
-	size_t len = strlen(m->prefix) + m->len;
-
-	return buf_unread(&p->behind) + len <= BEHIND_MAX &&
-	    len + MESSAGE_OVERHEAD <= p->max_event;
-}
-
 static int
 on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
     struct err *err)
@@ -503,12 +463,8 @@ on_message(struct publish *p, const struct pgo_msg *msg, lsn_t lsn,
 	p->sub++;
 	if (known(p, here(p)))
 		return 0;
-	if (p->held.op != EVENT_NONE && may_wait(p, m)) {
-		put_behind(p, m);
-		return p->behind.failed
-		    ? err_set(err, ERR_NOMEM, "out of memory")
-		    : 0;
-	}
+	if (p->held.op != EVENT_NONE && behind_has_room(&p->behind, m))
+		return behind_put(&p->behind, m, err);
 	if (release(p, p->txn.commit_lsn, err) == -1 || begin(p, err) == -1)
 		return -1;
 	return append_message(p, here(p), &e, err);

@@ -15,6 +15,7 @@
 #include "pg/pgoutput.h"
 #include "pg/relation.h"
 #include "pg/typecat.h"
+#include "server/behind.h"
 
 /*
  * The data path on one page: a pgoutput message in, encoded events in the
@@ -55,7 +56,7 @@ struct publish {
 	struct change change;
 	struct buf names_of_held; /* schema and table, each with its NUL */
 	size_t table_at;
-	struct buf behind; /* messages behind it */
+	struct behind behind; /* messages behind it */
 
 	struct buf message;            /* scratch: an event, framed */
 	size_t max_event;              /* bytes of a message, unframed */
