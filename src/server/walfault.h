@@ -19,4 +19,12 @@ bool walfault_lasts(const struct err *err);
 /* Is it no error at all: a history that is missing and not needed? */
 bool walfault_is_none(const struct walreceiver *wr, const struct err *err);
 
+/* For how long to wait before the next try, us; longer each time until a COPY
+ * was worth it. */
+int64_t
+walfault_wait(struct walreceiver *wr, const struct err *err, int64_t now);
+/* Logs that the connection failed, and notes what streams are to be told. */
+void walfault_note(struct walreceiver *wr, const struct err *err, int64_t wait,
+    int64_t now);
+
 #endif

@@ -1,7 +1,6 @@
 #include "server/walreceiver.h"
 
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,6 @@
 #include "server/walquery.h"
 #include "server/walstatus.h"
 
-#define BACKOFF_MIN MS(100)
-#define BACKOFF_MAX SECONDS(10)
-/* A slot that is in use is asked for this often. */
-#define BUSY_MAX SECONDS(1)
 #define STOP_TIMEOUT SECONDS(5)
 #define QUERY_TIMEOUT SECONDS(60)
 #define CLOSE_TIMEOUT SECONDS(1)
@@ -64,7 +59,6 @@ walreceiver_init(struct walreceiver *wr,
 	wr->config = config;
 	wr->publish = publish;
 	wr->quorum = quorum;
-	wr->backoff_us = BACKOFF_MIN;
 	pgconn_init(&wr->pg);
 }
 
@@ -164,26 +158,6 @@ walreceiver_deadline(struct walreceiver *wr, int64_t now)
 	}
 }
 
-/* Up to a fifth more or less, so that many do not come back at once. */
-static int64_t
-jitter(int64_t us)
-{
-	uint16_t r = 0;
-
-	if (RAND_bytes((unsigned char *)&r, sizeof(r)) != 1)
-		return us;
-	return us - us / 5 + us * 2 / 5 * r / UINT16_MAX;
-}
-
-/* Was the last COPY worth beginning? If not, the next one waits for longer. */
-static bool
-made_progress(const struct walreceiver *wr, int64_t now)
-{
-	return wr->state == WR_STREAMING &&
-	    (wr->publish->events > wr->events ||
-		now - wr->state_at >= BACKOFF_MAX);
-}
-
 /* The connection is of no more use. Returns -1 when there is no point in
  * trying again. */
 static int
@@ -192,14 +166,10 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	int64_t wait;
 
 	walfault_classify(wr, err);
-	if (made_progress(wr, now) && !walfault_lasts(err))
-		wr->backoff_us = BACKOFF_MIN;
 	if (wr->publish->events > wr->events)
 		wr->silences = 0;
 	wr->busy = strcmp(err->sqlstate, "55006") == 0;
-	if (wr->busy && wr->backoff_us > BUSY_MAX)
-		wr->backoff_us = BUSY_MAX;
-	wait = jitter(wr->backoff_us);
+	wait = walfault_wait(wr, err, now);
 	wr->last = *err;
 	pgconn_close(&wr->pg);
 	publish_stop(wr->publish);
@@ -210,33 +180,8 @@ fail(struct walreceiver *wr, int64_t now, struct err *err)
 	}
 	if (!wr->was_ready && !walfault_passes(wr, err))
 		return -1;
-	wr->failures++;
-	wr->failed = *err;
-	wr->failed_at = now;
-	if (wr->busy && wr->was_ready) /* for as long as a client waits */
-		log_limited(LOG_WARN, "pg.lost",
-		    "%s: %s; trying again in %d ms", state_names[wr->state],
-		    err->text, (int)(wait / 1000));
-	else
-		log_warn(wr->was_ready ? "pg.lost" : "pg.wait",
-		    "%s: %s; trying again in %d ms", state_names[wr->state],
-		    err->text, (int)(wait / 1000));
-	if (wr->was_ready && wr->config->temporary)
-		err_set(&wr->broken, ERR_LOST,
-		    "the temporary slot \"%s\" went "
-		    "away with its connection: changes may be missing (%s)",
-		    wr->config->slot, err->text);
-	else if (walfault_lasts(err))
-		wr->broken = *err;
-	if (wr->broken.kind != ERR_NONE) {
-		wr->rewind = true; /* what is in the ring is past */
-		/* Who comes later may still get what is before a bad row. */
-		wr->for_all = !wr->config->temporary &&
-		    wr->broken.kind != ERR_DATA && wr->broken.kind != ERR_LIMIT;
-	}
+	walfault_note(wr, err, wait, now);
 	wr->retry_at = now + wait;
-	wr->backoff_us =
-	    wr->backoff_us * 2 < BACKOFF_MAX ? wr->backoff_us * 2 : BACKOFF_MAX;
 	set_state(wr, WR_OFFLINE);
 	return 0;
 }
