@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "grpc/goaway.h"
@@ -14,6 +15,10 @@
 
 /* Out of descriptors or memory: how long no connection is accepted. */
 #define PAUSE MS(200)
+/* When there is no room. Who is refused comes again at once, if it is one of
+ * gRPC's libraries: so many are in a row, and one more each interval. */
+#define REFUSED_AT_ONCE 200
+#define REFUSAL_INTERVAL MS(4)
 /* Descriptors that clients leave us, beside listeners: PostgreSQL, files. */
 #define OWN_DESCRIPTORS ((rlim_t)64)
 
@@ -314,7 +319,7 @@ listeners_pause(struct listeners *l, int64_t now)
 }
 
 /* In the clear it is told why; TLS would have to be spoken for that. */
-static void
+static enum arrived
 refuse(struct listeners *l, size_t i, const struct arrival *a,
     enum refusal reason, const char *why)
 {
@@ -327,6 +332,17 @@ refuse(struct listeners *l, size_t i, const struct arrival *a,
 	close(a->fd);
 	log_limited(LOG_WARN, "server.refused", "%s is refused: %s",
 	    a->from.text, why);
+	return REFUSED;
+}
+
+/* There is no room for anybody, so that all may wait a little. */
+static enum arrived
+refuse_all(struct listeners *l, size_t i, int64_t now, const struct arrival *a,
+    enum refusal reason, const char *why)
+{
+	if (!bucket_take(&l->refusals, REFUSAL_INTERVAL, REFUSED_AT_ONCE, now))
+		listeners_pause(l, now);
+	return refuse(l, i, a, reason, why);
 }
 
 /* The descriptor that is kept for this lets us send one away. */
@@ -341,7 +357,7 @@ refuse_without_descriptor(struct listeners *l, size_t i, int64_t now,
 	a->fd = conn_accept(l->at[i].fd, &a->from);
 	error = errno;
 	if (a->fd != -1)
-		refuse(l, i, a, REFUSED_DESCRIPTORS,
+		refuse_all(l, i, now, a, REFUSED_DESCRIPTORS,
 		    "there is no descriptor for it");
 	l->spare = fcntl(l->at[0].fd, F_DUPFD_CLOEXEC, 0);
 	if (a->fd != -1)
@@ -384,8 +400,7 @@ listeners_next(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 		snprintf(why, sizeof(why),
 		    "there are %u connections, the limit (--max-connections)",
 		    l->open);
-		refuse(l, i, a, REFUSED_CONNECTIONS, why);
-		return REFUSED;
+		return refuse_all(l, i, now, a, REFUSED_CONNECTIONS, why);
 	}
 	rc = peers_add(&l->peers, &a->from, l->config->most_per_address);
 	if (rc == 0) {
@@ -398,10 +413,8 @@ listeners_next(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 	    "(--max-connections-per-address)",
 	    l->config->most_per_address);
 	if (rc == -1)
-		refuse(l, i, a, REFUSED_PER_ADDRESS, why);
-	else
-		refuse(l, i, a, REFUSED_MEMORY, "out of memory");
-	return REFUSED;
+		return refuse(l, i, a, REFUSED_PER_ADDRESS, why);
+	return refuse_all(l, i, now, a, REFUSED_MEMORY, "out of memory");
 }
 
 void

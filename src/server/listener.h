@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/bucket.h"
 #include "base/err.h"
 #include "net/conn.h"
 #include "net/listen.h"
@@ -36,6 +37,7 @@ struct listeners {
 	unsigned most, open;    /* connections that may be, that are */
 	struct peers peers;
 	int spare; /* given up to refuse a client when descriptors run out */
+	struct bucket refusals; /* that are not put off */
 	int64_t paused_until;
 };
 

@@ -43,11 +43,9 @@ let_signals_in(int64_t us, const sigset_t *during_poll)
 	return ppoll(NULL, 0, &ts, during_poll);
 }
 
-/*
- * poll refuses more descriptors than the process may have now (EINVAL), and a
- * limit can be lowered while there are more: then each of them. Or the kernel
- * has no memory to poll with: then nobody is ready.
- */
+/* poll refuses more descriptors than the process may have now (EINVAL), and a
+ * limit can be lowered while there are more. Or the kernel has no memory for so
+ * many (ENOMEM). It takes each of them by itself. */
 static void
 cope(struct polls *p, int error, const sigset_t *during_poll)
 {
@@ -56,7 +54,7 @@ cope(struct polls *p, int error, const sigset_t *during_poll)
 	p->failed = true;
 	if (let_signals_in(PAUSE, during_poll) == -1)
 		return;
-	for (size_t i = 0; error == EINVAL && i < p->count; i++)
+	for (size_t i = 0; i < p->count; i++)
 		if (poll(&p->at[i], 1, 0) == -1)
 			p->at[i].revents = 0;
 }

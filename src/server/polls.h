@@ -22,7 +22,7 @@ void polls_free(struct polls *p);
 
 /* Waits until one of the first p->count is ready, wait_us have passed, or a
  * signal of those that during_poll lets through has come. When poll fails it
- * waits for a moment, and nobody is ready. */
+ * waits for a moment, and asks for each by itself. */
 void polls_wait(struct polls *p, int64_t wait_us, const sigset_t *during_poll);
 
 #endif

@@ -217,6 +217,38 @@ test_room_for_one(void **state)
 	assert_int_equal(came_to(1), 2);
 }
 
+/* There is no room, and each comes again at once, whenever it may, for so
+ * long. How many were refused? */
+static unsigned
+refused_within(int64_t us)
+{
+	uint64_t *n = &metrics.refused[REFUSED_CONNECTIONS], before = *n;
+
+	for (int64_t now = START; now < START + us; now += MS(1)) {
+		while (visitors < 2)
+			visit(visitors);
+		accept_all(now);
+		if (*n == before)
+			continue;
+		before = *n;
+		while (visitors > 0)
+			conn_close(&visitor[--visitors]);
+	}
+	return (unsigned)*n;
+}
+
+static void
+test_refused_over_and_over(void **state)
+{
+	(void)state;
+	listeners.most = 0;
+	assert_in_range(refused_within(SECONDS(10)), 2000, 3000);
+	listeners.most = 1;
+	visit(0);
+	accept_all(START + SECONDS(11));
+	assert_int_equal(clients.count, 1);
+}
+
 int
 main(void)
 {
@@ -233,6 +265,8 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room_for_one, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(test_refused_over_and_over,
+		    setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
