@@ -15,10 +15,10 @@
 
 /* Out of descriptors or memory: how long no connection is accepted. */
 #define PAUSE MS(200)
-/* When there is no room. Who is refused comes again at once, if it is one of
- * gRPC's libraries: so many are in a row, and one more each interval. */
-#define REFUSED_AT_ONCE 200
-#define REFUSAL_INTERVAL MS(4)
+/* Accepts in a row that let nobody in, and one more each interval; then a pause
+ * as well. Who is refused comes again at once, as gRPC's libraries do. */
+#define VAIN 200
+#define VAIN_INTERVAL MS(4)
 /* Descriptors that clients leave us, beside listeners: PostgreSQL, files. */
 #define OWN_DESCRIPTORS ((rlim_t)64)
 
@@ -335,13 +335,19 @@ refuse(struct listeners *l, size_t i, const struct arrival *a,
 	return REFUSED;
 }
 
-/* There is no room for anybody, so that all may wait a little. */
+/* Nobody could be let in, whoever it was: all may wait a little. */
+static void
+in_vain(struct listeners *l, int64_t now)
+{
+	if (!bucket_take(&l->vain, VAIN_INTERVAL, VAIN, now))
+		listeners_pause(l, now);
+}
+
 static enum arrived
 refuse_all(struct listeners *l, size_t i, int64_t now, const struct arrival *a,
     enum refusal reason, const char *why)
 {
-	if (!bucket_take(&l->refusals, REFUSAL_INTERVAL, REFUSED_AT_ONCE, now))
-		listeners_pause(l, now);
+	in_vain(l, now);
 	return refuse(l, i, a, reason, why);
 }
 
@@ -381,7 +387,8 @@ not_accepted(struct listeners *l, size_t i, int64_t now, struct arrival *a)
 		return refuse_without_descriptor(l, i, now, a);
 	if (errno == ENOMEM || errno == ENOBUFS)
 		listeners_pause(l, now);
-	/* Otherwise it is about that connection (accept(2)). */
+	else /* it is about that connection (accept(2)) */
+		in_vain(l, now);
 	if (errno != EINTR && errno != ECONNABORTED)
 		log_limited(LOG_ERROR, "server.accept",
 		    "cannot accept a connection: %s", strerror(errno));

@@ -37,7 +37,7 @@ struct listeners {
 	unsigned most, open;    /* connections that may be, that are */
 	struct peers peers;
 	int spare; /* given up to refuse a client when descriptors run out */
-	struct bucket refusals; /* that are not put off */
+	struct bucket vain; /* accepts that let nobody in, and no pause */
 	int64_t paused_until;
 };
 
