@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 
 import place  # first: it says where the helpers are
 
@@ -10,6 +9,7 @@ import pytest
 from psycopg.sql import SQL, Literal
 
 import builder
+import share
 import tools
 from container import Container
 from network import Network, forward, resolve
@@ -24,9 +24,7 @@ images = {}
 
 
 def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    share.pytest_configure(config)
     missing = builder.programs()
     if os.geteuid() != 0 or missing:
         pytest.exit("tests/image needs root, and tests/tools/deps image; "

@@ -7,8 +7,7 @@ import roles
 from pgserver import PgServer
 from proc import Server
 from rawh2 import RawClient
-from suite import (db, finish_all, make_stubs, pytest_collection_modifyitems,
-                   pytest_configure)
+from suite import db, finish_all, make_stubs, pytest_configure
 from waiting import until
 
 

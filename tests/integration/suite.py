@@ -2,12 +2,9 @@
 
 import importlib
 import itertools
-import os
 import re
-import signal
 import sys
 import types
-import zlib
 
 import grpc_tools
 import pytest
@@ -16,25 +13,9 @@ from grpc_tools import protoc
 from database import Database
 from pgserver import PgServer
 from proc import REPOSITORY
+from share import pytest_configure  # noqa: F401, for conftests
 
 numbers = itertools.count(1)
-
-
-def pytest_configure(config):
-    """End with teardown when terminated, too."""
-    del config
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(config, items):
-    """WALSTREAM_SHARE=3:ANYTHING runs about a third of the tests; which one,
-    ANYTHING says. The others are counted as deselected."""
-    count, _, seed = os.environ.get("WALSTREAM_SHARE", "1").partition(":")
-    chosen = [zlib.crc32(f"{seed} {item.nodeid}".encode()) % int(count) == 0
-              for item in items]
-    config.hook.pytest_deselected(
-        items=[item for item, yes in zip(items, chosen) if not yes])
-    items[:] = [item for item, yes in zip(items, chosen) if yes]
 
 
 def make_stubs(out, *files, **modules):
