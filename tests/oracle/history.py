@@ -142,6 +142,7 @@ class TapLog:
         self.streaming = {}   # connection -> time
         self.closes = {}      # connection -> time
         self.cuts = {}        # link -> [time]
+        self.late = []        # (time, seconds): what passed was seen late
         with open(path, encoding="utf-8") as log:
             for line in log:
                 self._take(line.split())
@@ -151,6 +152,8 @@ class TapLog:
         at, link, conn, what = float(words[0]), words[1], words[2], words[3]
         if what in ("cut", "lost", "unreachable"):
             self.cuts.setdefault(link, []).append(at)
+        if what == "late":
+            self.late.append((at, float(words[4])))
         if link != "pg":
             return
         if what == "status":
@@ -172,6 +175,14 @@ class TapLog:
 
     def around(self, number, before=4, after=1):
         return self.lines[max(0, number - before):number + after + 1]
+
+    def between(self, since, until, most=40):
+        """The first lines of this stretch of time, and the last."""
+        lines = [line for line in self.lines
+                 if since <= float(line.split(maxsplit=1)[0]) <= until]
+        if len(lines) <= most:
+            return lines
+        return lines[:most // 2] + ["..."] + lines[-most // 2:]
 
 
 class History:

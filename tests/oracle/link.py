@@ -79,6 +79,7 @@ class Connection:
             await queue.put(data)
             if not data:
                 return
+            await asyncio.sleep(0)  # others, too, however much there is
 
     async def _write(self, to, direction, queue):
         while not self._over:
@@ -89,6 +90,7 @@ class Connection:
             async with self.locks[direction]:
                 await self._pass(data, to, direction)
                 self._waiting -= direction == "down"
+            await asyncio.sleep(0)
 
     def _pump(self, source, to, direction):
         queue = asyncio.Queue(0 if direction == "up" else 1)

@@ -18,6 +18,7 @@ from frames import Watcher
 from link import Link, now
 
 PROBE_INTERVAL = 0.4
+TICK = 0.05  # s: later than that, and it is seen late what passes
 # A keepalive that wants an answer. Its wal_end is below every other, which
 # PostgreSQL's first keepalives may be, too.
 PROBE = struct.pack(">cIcQQB", b"d", 22, b"k", 0, 0, 1)
@@ -48,6 +49,15 @@ class Tap:
                         await one.inject(PROBE)
                     except OSError:
                         pass
+
+    async def tick(self):
+        """Notes when this process does not get its turn."""
+        while True:
+            due = time.monotonic() + TICK
+            await asyncio.sleep(TICK)
+            late = time.monotonic() - due
+            if late > TICK:
+                self._log("tap", 0, "late", f"{late:.3f}")
 
     # Commands
 
@@ -90,6 +100,7 @@ class Tap:
 async def main():
     tap = Tap(int(sys.argv[1]))
     asyncio.ensure_future(tap.probe())
+    asyncio.ensure_future(tap.tick())
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(

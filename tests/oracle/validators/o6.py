@@ -30,8 +30,10 @@ def remembered(history, one):
     been served: what it acknowledged, and what is no event for it."""
     if not one.consumer:
         return 0
+    # Of the next process may be what came late of the one before.
+    lives = one.life, history.life_at(one.opened)
     before = [other for other in history.streams
-              if other.consumer == one.consumer and other.life is one.life
+              if other.consumer == one.consumer and other.life in lives
               and other.opened < one.opened and other.claim is not None]
     if not before:
         return 0

@@ -63,7 +63,7 @@ def answers(history):
                 and not held_up(history, at):
             yield Violation(
                 "o9", f"a keepalive that asks, at {at:.6f}, was answered after"
-                f" {took * 1000:.0f} ms", history.story(at - 3, at + 2))
+                f" {took * 1000:.0f} ms", evidence(history, at, at + took))
 
 
 def held_up(history, at):
@@ -75,11 +75,19 @@ def held_up(history, at):
 
 def stalled(history, since, until):
     """How long the machine let nobody run: the sampler did not get its turn
-    either."""
-    times = [at for at, _, _ in history.memory
-             if since - 2 * TURN <= at <= until + 2 * TURN]
-    return sum(max(0, after - before - TURN)
-               for before, after in zip(times, times[1:]))
+    either, or the proxy, which says when."""
+    since, until = since - 2 * TURN, until + 2 * TURN
+    times = [at for at, _, _ in history.memory if since <= at <= until]
+    return max(sum(max(0, after - before - TURN)
+                   for before, after in zip(times, times[1:])),
+               sum(max(0, min(at, until) - max(at - late, since))
+                   for at, late in history.tap.late))
+
+
+def evidence(history, since, until):
+    return (history.story(since - 3, until)
+            + history.tap.between(since, until + 0.1)
+            + history.daemon_log.splitlines()[-20:])
 
 
 def intervals(history):
@@ -93,4 +101,4 @@ def intervals(history):
                 yield Violation(
                     "o9", f"no status update on connection {connection} from"
                     f" {before:.6f} to {after:.6f}",
-                    history.story(before - 3, after))
+                    evidence(history, before, after))
