@@ -15,6 +15,10 @@
 #include "server/reflection.h"
 
 #define READ_SIZE 16384
+/* A full socket has some room long before poll says so, which is when a third of
+ * its buffer is free: who takes little is not to look like one that takes
+ * nothing. */
+#define RETRY_TIME MS(200)
 /* How long a TLS handshake may take, and how often that is looked at: if we do
  * not get to it, we were stopped, or had a long turn. */
 #define HANDSHAKE_TIME SECONDS(10)
@@ -424,7 +428,7 @@ client_write(struct client *c, size_t most, size_t size, int64_t now)
 	if (c->opening || c->dead)
 		return;
 	keep_time(c, now);
-	if (c->blocked)
+	if (now < c->retry_at)
 		return;
 	for (size_t n = 0; n < most && !c->dead && sent == CONN_OK; n += size) {
 		if (h2_output(c->h2, &c->conn.out, size, &err) == -1) {
@@ -439,7 +443,7 @@ client_write(struct client *c, size_t most, size_t size, int64_t now)
 		}
 		sent = flush(c, now);
 	}
-	c->blocked = sent == CONN_AGAIN;
+	c->retry_at = sent == CONN_AGAIN ? now + RETRY_TIME : 0;
 	c->more = sent == CONN_OK && h2_want_write(c->h2);
 	if (buf_unread(&c->conn.out) > 0 || c->dead)
 		return;

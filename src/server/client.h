@@ -33,11 +33,12 @@ struct client {
 	uint64_t ping_end;    /* of those, where the PING ends; 0: not known */
 	size_t discarded;     /* bytes read while closing */
 	int64_t closed_at;    /* closing: closed then at the latest */
+	int64_t retry_at;     /* a full socket is asked again then, or when poll
+				says that it has room; 0: it is not full */
 	bool opening;         /* the TLS handshake is not done */
 	bool put_off;         /* so the turn had no time for it */
 	bool more;            /* there is output left that the turn had no
 				time for */
-	bool blocked;         /* the socket takes no more, until poll says so */
 	bool closing;         /* close once the output is gone */
 	bool finished;        /* closing: FIN was sent, it may still read */
 	bool dead;            /* close now */

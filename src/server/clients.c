@@ -153,7 +153,8 @@ clients_read(struct clients *cs, const struct pollfd *p, int64_t now)
 			note_failure(cs, c, &err);
 			continue;
 		}
-		c->blocked &= p->revents == 0;
+		if (p->revents != 0)
+			c->retry_at = 0;
 		if (c->dead || !conn_readable(&c->conn, p->revents))
 			continue;
 		if (c->opening && until == 0)

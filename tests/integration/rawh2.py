@@ -85,6 +85,10 @@ class RawClient:
                 f"in vain; closed {self.closed}, {self.state()}"
             self._read(left)
 
+    def read_some(self):
+        """Of what there is 64 KiB at most."""
+        self._read(0)
+
     def _read(self, timeout):
         if not select.select([self._socket], [], [], timeout)[0]:
             return

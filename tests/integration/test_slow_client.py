@@ -78,6 +78,27 @@ def test_slow_but_moving(db, server, subscribe):
     stream.transactions(1, 30)
 
 
+def test_slow_socket(db, server, subscribe):
+    """Nor who takes it from the socket, whose buffer is large: poll says that
+    there is room again when a third of it is gone."""
+    walstream = server(*SMALL)
+    raw = RawClient(walstream.port, window=1 << 28)
+    raw.conn.increment_flow_control_window(1 << 28)
+    stream = subscribe(walstream)
+    slow = raw.session()
+    raw.until(lambda: slow in raw.headers)
+    db.fill(1, ROWS, 1000)
+    db.wait_stalled()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        raw.read_some()
+        time.sleep(0.4)
+    assert not walstream.logged("session.slow")
+    assert len(stream.events) < ROWS
+    raw.close()
+    stream.transactions(1, 30)
+
+
 def test_many_stalled(db, server, subscribe):
     """A crowd that takes what sockets hold, and no more, costs no long turn, and
     little memory but for the buffer's."""
