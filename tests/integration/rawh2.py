@@ -85,15 +85,15 @@ class RawClient:
                 f"in vain; closed {self.closed}, {self.state()}"
             self._read(left)
 
-    def read_some(self):
-        """Of what there is 64 KiB at most."""
-        self._read(0)
+    def read_some(self, most):
+        """Of what there is at most so many bytes."""
+        self._read(0, most)
 
-    def _read(self, timeout):
+    def _read(self, timeout, most=1 << 16):
         if not select.select([self._socket], [], [], timeout)[0]:
             return
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._socket.recv(most)
         except ConnectionError:
             data = b""
         if not data:
