@@ -129,6 +129,8 @@ client_deadline(const struct client *c, int64_t now)
 		return now;
 	if (c->closing)
 		return c->closed_at;
+	if (c->retry_at > now)
+		life = clock_earlier(life, c->retry_at);
 	return clock_earlier(life, c->h2_at);
 }
 
